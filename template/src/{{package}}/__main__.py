@@ -1,0 +1,5 @@
+"""`python -m` runs what the console script runs."""
+
+from .cli import main
+
+main()

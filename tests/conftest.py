@@ -1,0 +1,103 @@
+"""Fixtures: projects made from the working tree, and the engine that some tests need."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+from .project import Project
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_tool_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Generated projects share a pre-commit cache made by this run, so that a hook that cannot install fails here."""
+    os.environ["PRE_COMMIT_HOME"] = str(tmp_path_factory.mktemp("pre-commit"))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as it stands in the working tree, in a repository of its own with one release."""
+    repository = tmp_path_factory.mktemp("template") / "towpath"
+    repository.mkdir()
+    for name in ("copier.yml", "extensions", "template"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, repository / name)
+    release(repository, "v1.0.0")
+    return repository
+
+
+def release(repository: Path, tag: str) -> None:
+    """Commit everything in a template's repository and tag it."""
+    project = Project(repository)
+    if not (repository / ".git").exists():
+        project.git("init", "--quiet", "--initial-branch=main")
+    project.commit(f"Release {tag}")
+    project.git("tag", tag)
+
+
+Generate = Callable[..., Project]
+
+
+@pytest.fixture(scope="session")
+def generate(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generate:
+    """Make a project by name and answers; asking again for the same gives the same folder, so do not edit it."""
+    made: dict[str, Project] = {}
+
+    def make(project_name: str = "my-service", **answers: Any) -> Project:
+        key = repr((project_name, sorted(answers.items())))
+        if key not in made:
+            made[key] = copy(template, tmp_path_factory.mktemp("made"), project_name, **answers)
+        return made[key]
+
+    return make
+
+
+def copy(template: Path, folder: Path, project_name: str = "my-service", **answers: Any) -> Project:
+    """`copier copy --defaults` of the newest release into `folder/<slug>`, without trust, and the first commit."""
+    project = Project(folder / project_name.lower().replace(" ", "-"))
+    copier.run_copy(
+        str(template),
+        project.path,
+        data={"project_name": project_name, **answers},
+        defaults=True,
+        quiet=True,
+        unsafe=False,
+    )
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.commit("Start")
+    return project
+
+
+@pytest.fixture(scope="session")
+def ownership() -> dict[str, list[str]]:
+    """The table of who owns which path."""
+    table = yaml.safe_load((ROOT / "extensions/ownership.yml").read_text())
+    return {owner: table[owner]["default"] for owner in ("seeded", "managed")}
+
+
+@cache
+def missing_engine() -> str | None:
+    """Why there is no Docker engine to use, or None if there is one."""
+    try:
+        found = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        return "needs Docker: the docker command is not installed"
+    return None if found.returncode == 0 else f"needs Docker: no engine answers ({found.stderr.strip()[:200]})"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `docker` need an engine: without one they are skipped, and fail in CI, where there must be one."""
+    if item.get_closest_marker("docker") is None or not (missing := missing_engine()):
+        return
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)

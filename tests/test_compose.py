@@ -1,0 +1,246 @@
+"""The Compose files, brought up with real PostgreSQL, Redis and nginx."""
+
+import os
+import re
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from .conftest import Generate, copy
+from .project import Stack, compose_up, eventually, free_port
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def production(generate: Generate) -> Iterator[Stack]:
+    """The production file of a web service, up."""
+    project = generate("towpath-test-prod")
+    project.run("uv", "lock", "--quiet")
+    project.bake()
+    project.make_secrets("database_password", "redis_password")
+    with compose_up(project, "compose.prod.yaml", "HTTP_PORT") as stack:
+        yield stack
+
+
+@pytest.fixture
+def development(template: Path, tmp_path: Path) -> Iterator[Stack]:
+    """The development file of a web service, up."""
+    project = copy(template, tmp_path, "towpath-test-dev")
+    project.run("uv", "lock", "--quiet")
+    ports = {"DATABASE_PORT": str(free_port()), "REDIS_PORT": str(free_port())}
+    with compose_up(project, "compose.yaml", "PORT", **ports) as stack:
+        yield stack
+
+
+class Load:
+    """Callers that never stop asking, each on a connection that it keeps; counts how they were answered."""
+
+    def __init__(self, ask: Callable[[httpx2.Client], httpx2.Response], callers: int = 4) -> None:
+        self.answers: Counter[str] = Counter()
+        self._ask = ask
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(callers)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        with httpx2.Client(timeout=30) as client:
+            while not self._stop.wait(0.01):
+                try:
+                    answer = str(self._ask(client).status_code)
+                except httpx2.HTTPError as error:
+                    answer = type(error).__name__
+                self.answers[answer] += 1
+
+
+def add(url: str, name: str) -> int:
+    answer = httpx2.post(f"{url}/items", json={"name": name})
+    assert answer.status_code == 201, answer.text
+    number: int = answer.json()["id"]
+    return number
+
+
+def test_a_request_travels_through_the_proxy_to_the_database_and_back(production: Stack) -> None:
+    number = add(production.url, "through the proxy")
+    answer = httpx2.get(f"{production.url}/items/{number}", headers={"X-Request-ID": "travelling-1"})
+    assert answer.json()["name"] == "through the proxy"
+    assert answer.headers["x-request-id"] == "travelling-1"
+    assert "travelling-1" in production.logs("proxy")
+    assert "travelling-1" in production.logs("app")
+    database = production.compose("exec", "--no-TTY", "database", "psql", "--username=app", "--command=TABLE items")
+    assert "through the proxy" in database
+
+
+def test_the_cache_is_shared_by_the_replicas(production: Stack) -> None:
+    number = add(production.url, "cached")
+    httpx2.get(f"{production.url}/items/{number}")
+    script = "REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli get item:"
+    assert "cached" in production.compose("exec", "--no-TTY", "redis", "sh", "-c", f"{script}{number}")
+
+
+def test_metrics_are_not_for_the_public(production: Stack) -> None:
+    assert httpx2.get(f"{production.url}/metrics").status_code == 404
+
+
+def test_nothing_is_published_but_the_proxy(production: Stack) -> None:
+    published = {
+        container["Config"]["Labels"]["com.docker.compose.service"]
+        for container in production.containers()
+        if container["HostConfig"]["PortBindings"]
+    }
+    assert published == {"proxy"}
+
+
+def test_every_container_may_do_as_little_as_possible(production: Stack) -> None:
+    for container in production.containers():
+        host, name = container["HostConfig"], container["Name"]
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert host["Memory"], name
+        assert host["NanoCpus"], name
+        assert host["PidsLimit"], name
+        assert host["LogConfig"]["Config"] == {"max-file": "3", "max-size": "10m"}, name
+        assert container["Config"]["User"] not in {"", "root", "0", "0:0"}, name
+
+
+def test_servers_have_no_way_out(production: Stack) -> None:
+    networks = production.containers("database")[0]["NetworkSettings"]["Networks"]
+    assert len(networks) == 1
+    assert production.project.run("docker", "network", "inspect", "--format={{.Internal}}", *networks).strip() == "true"
+
+
+def test_no_password_is_in_a_variable_an_argument_or_a_log(production: Stack) -> None:
+    secrets = [path.read_text() for path in (production.project.path / "secrets").iterdir()]
+    assert len(secrets) == 2
+    seen = repr(production.containers()) + production.compose("logs")
+    processes = production.compose("top")
+    for secret in secrets:
+        assert secret not in seen
+        assert secret not in processes
+
+
+def test_data_outlives_all_containers(production: Stack) -> None:
+    number = add(production.url, "kept")
+    production.compose("down", "--timeout", "10")
+    production.compose("up", "--detach", "--wait")
+    assert httpx2.get(f"{production.url}/items/{number}").json()["name"] == "kept"
+
+
+def test_a_replica_that_is_stopped_fails_no_request(production: Stack) -> None:
+    count = iter(range(10**9))
+    first = production.containers("app")[0]["Id"]
+
+    def ask(client: httpx2.Client) -> httpx2.Response:
+        number = next(count)
+        if number % 3:
+            return client.get(f"{production.url}/items")
+        return client.post(f"{production.url}/items", json={"name": f"under load {number}"})
+
+    with Load(ask) as load:
+        time.sleep(1)
+        production.project.run("docker", "stop", "--timeout=30", first)
+        time.sleep(2)
+        production.project.run("docker", "start", first)
+        time.sleep(3)
+    assert set(load.answers) == {"200", "201"}, load.answers
+    assert sum(load.answers.values()) > 100
+
+
+def test_a_lost_database_costs_answers_and_not_the_service(production: Stack) -> None:
+    number = add(production.url, "before the loss")
+    with Load(lambda client: client.get(f"{production.url}/items")) as load:
+        time.sleep(1)
+        production.compose("kill", "database")
+        eventually(f"{production.url}/readyz", 503)
+        assert httpx2.get(f"{production.url}/livez").status_code == 200
+        lost = httpx2.get(f"{production.url}/items")
+        assert (lost.status_code, lost.headers["content-type"]) == (503, "application/problem+json")
+        production.compose("up", "--detach", "--wait", "database")
+        eventually(f"{production.url}/readyz")
+    assert set(load.answers) == {"200", "503"}, load.answers
+    assert httpx2.get(f"{production.url}/items/{number}").json()["name"] == "before the loss"
+    restarts = [container["RestartCount"] for container in production.containers("app")]
+    assert restarts == [0] * len(restarts)
+
+
+def test_a_lost_cache_costs_nothing_but_time(production: Stack) -> None:
+    number = add(production.url, "not cached")
+    production.compose("kill", "redis")
+    try:
+        assert httpx2.get(f"{production.url}/items/{number}").json()["name"] == "not cached"
+        assert eventually(f"{production.url}/readyz").json()["status"] == "degraded"
+    finally:
+        production.compose("up", "--detach", "--wait", "redis")
+    assert eventually(f"{production.url}/readyz").json()["status"] == "ready"
+
+
+def test_several_replicas_may_migrate_at_once(production: Stack) -> None:
+    production.compose("exec", "--no-TTY", "database", "psql", "-U", "app", "-c", "DROP TABLE items, alembic_version")
+    printed: list[str] = []
+    command = ["run", "--rm", "--no-deps", "--no-TTY", "migrate"]
+    runs = [threading.Thread(target=lambda: printed.append(production.compose(*command))) for _ in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(printed) == 3, "one of them failed"
+    assert "".join(printed).count("Running upgrade") == 1
+    add(production.url, "after the migration")
+
+
+def test_production_without_its_secrets_says_which_one_is_missing(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path, "towpath-test-prod-bare")
+    failed = project.try_run("docker", "compose", "--file=compose.prod.yaml", "up", "--no-start", "database")
+    project.try_run("docker", "compose", "--file=compose.prod.yaml", "down", "--volumes")
+    assert failed.returncode != 0
+    assert "database_password" in failed.stdout
+
+
+def test_development_uses_real_servers_that_only_this_machine_can_reach(development: Stack) -> None:
+    add(development.url, "at work")
+    database = development.compose("exec", "--no-TTY", "database", "psql", "--username=app", "--command=TABLE items")
+    assert "at work" in database
+    for container in development.containers():
+        for bindings in (container["HostConfig"]["PortBindings"] or {}).values():
+            assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}
+
+    printed = development.compose("run", "--build", "--rm", "--no-TTY", "test")
+    assert "passed" in printed
+    assert not re.search(r"\d+ failed", printed)
+
+    workspace = ["--file=.devcontainer/compose.yaml", "run", "--rm", "--no-TTY", "workspace"]
+    check = "uv run --quiet python -c 'import os; print(os.environ[\"DATABASE_URL\"])'"
+    assert "@database/app" in development.compose(*workspace, "sh", "-c", check)
+
+
+def test_an_edit_shows_at_once_in_development(development: Stack) -> None:
+    command = ["docker", "compose", "watch", "--no-up"]
+    environment = {**os.environ, **development.environment}
+    health = development.project.path / f"src/{development.project.package}/health.py"
+    with subprocess.Popen(command, cwd=development.project.path, env=environment) as watch:
+        try:
+            time.sleep(3)
+            health.write_text(health.read_text().replace('"alive"', '"edited"'))
+            deadline = time.monotonic() + 30
+            while eventually(f"{development.url}/livez").json() != {"status": "edited"}:
+                assert time.monotonic() < deadline, "the edit never showed"
+                time.sleep(0.2)
+        finally:
+            watch.terminate()

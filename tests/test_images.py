@@ -1,0 +1,209 @@
+"""The images: what is in them, what they can do, and what a build says when it cannot work."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from .conftest import Generate, copy
+from .project import Project, eventually, free_port
+
+pytestmark = pytest.mark.docker
+
+# How a container is started when nothing is trusted to it.
+CONTAINED = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+
+
+@pytest.fixture(scope="module")
+def built(generate: Generate) -> Project:
+    """A project whose images were built."""
+    project = generate("towpath-test-images")
+    project.run("uv", "lock", "--quiet")
+    project.bake("prod", "test", "dev")
+    return project
+
+
+@pytest.fixture
+def edited(template: Path, tmp_path: Path) -> Project:
+    """A project of this test's own, to be changed."""
+    project = copy(template, tmp_path, "towpath-test-edited")
+    project.run("uv", "lock", "--quiet")
+    return project
+
+
+@contextmanager
+def container(project: Project, *options: str, tag: str = "latest") -> Iterator[tuple[str, str]]:
+    """A running container's id and address."""
+    port = free_port()
+    name = project.run(
+        "docker", "run", "--detach", *CONTAINED, f"--publish=127.0.0.1:{port}:8000", *options, f"{project.slug}:{tag}"
+    ).strip()
+    try:
+        yield name, f"http://127.0.0.1:{port}"
+    finally:
+        project.run("docker", "rm", "--force", "--volumes", name)
+
+
+def inside(project: Project, script: str) -> str:
+    """What a Python program prints in the production image."""
+    return project.run("docker", "run", "--rm", "--entrypoint=python", f"{project.slug}:latest", "-c", script)
+
+
+def test_it_answers_with_a_read_only_root_and_no_capabilities(built: Project) -> None:
+    with container(built) as (name, url):
+        assert eventually(f"{url}/readyz").json()["status"] == "ready"
+        assert httpx2.post(f"{url}/items", json={"name": "lantern"}).status_code == 201
+        for _ in range(100):
+            health = json.loads(built.run("docker", "inspect", name))[0]["State"]["Health"]["Status"]
+            if health == "healthy":
+                break
+            time.sleep(0.1)
+        assert health == "healthy"
+        status = built.run("docker", "exec", name, "cat", "/proc/1/status")
+        assert "CapEff:\t0000000000000000" in status
+        assert "NoNewPrivs:\t1" in status
+
+
+def test_its_user_is_a_number_and_has_a_name(built: Project) -> None:
+    assert built.image()["Config"]["User"] == "10001:10001"
+    assert inside(built, "import os, pwd; print(pwd.getpwuid(os.getuid()).pw_name)").strip() == "app"
+
+
+def test_nothing_in_it_belongs_to_its_user_or_can_be_changed_by_it(built: Project) -> None:
+    script = """
+import os
+for top in ("/app", "/opt", "/usr/local", "/etc"):
+    for folder, folders, files in os.walk(top):
+        for path in (os.path.join(folder, name) for name in folders + files):
+            if not os.path.islink(path) and os.access(path, os.W_OK):
+                print(path)
+"""
+    assert inside(built, script) == ""
+
+
+def test_it_holds_what_the_service_needs_and_nothing_else(built: Project) -> None:
+    script = """
+import importlib.util, os, shutil
+print([tool for tool in ("uv", "pip", "gcc", "cc", "make", "git", "curl") if shutil.which(tool)])
+print([module for module in ("pip", "pytest", "mypy", "ensurepip", "setuptools") if importlib.util.find_spec(module)])
+print(sorted(os.listdir("/app")))
+"""
+    tools, modules, app = inside(built, script).splitlines()
+    assert (tools, modules, app) == ("[]", "[]", "['migrations', 'src']")
+
+
+def test_its_labels_say_what_it_is(built: Project) -> None:
+    labels = built.image()["Config"]["Labels"]
+    assert labels["org.opencontainers.image.title"] == built.slug
+    assert labels["org.opencontainers.image.version"] == "latest"
+    assert set(labels) >= {"org.opencontainers.image.revision", "org.opencontainers.image.source"}
+
+
+def test_library_and_standard_library_are_compiled_and_stay_valid(built: Project) -> None:
+    script = """
+import importlib.util, json, pathlib, sys
+import asyncio, json.decoder, fastapi.routing, sqlalchemy.orm.session
+for module in ("asyncio.base_events", "json.decoder", "fastapi.routing", "sqlalchemy.orm.session"):
+    cached = pathlib.Path(importlib.util.find_spec(module).cached)
+    print(int.from_bytes(cached.read_bytes()[4:8], "little"))
+"""
+    trusted_whatever_the_times_say = "1"
+    assert inside(built, script).split() == [trusted_whatever_the_times_say] * 4
+
+
+def test_the_test_image_runs_the_tests_contained(built: Project) -> None:
+    printed = built.run("docker", "run", "--rm", *CONTAINED, f"{built.slug}:test", timeout=900)
+    assert "passed" in printed
+    assert "failed" not in printed
+
+
+def test_sigterm_is_obeyed_at_any_moment_of_the_start(built: Project) -> None:
+    for delay in (0.05, 0.2, 0.5, 2):
+        with container(built, "--env=DRAIN_SECONDS=0") as (name, _):
+            time.sleep(delay)
+            started = time.monotonic()
+            built.run("docker", "stop", "--timeout=10", name)
+            assert time.monotonic() - started < 8, f"ignored after {delay} s"
+            assert json.loads(built.run("docker", "inspect", name))[0]["State"]["ExitCode"] == 0
+
+
+def test_every_edit_to_the_source_is_in_the_next_build(edited: Project) -> None:
+    health = edited.path / f"src/{edited.package}/health.py"
+    original = health.read_text()
+    for word in ("one", "two", "three"):
+        health.write_text(original.replace('"alive"', f'"{word}"'))
+        edited.bake("prod")
+        with container(edited) as (_, url):
+            assert eventually(f"{url}/livez").json() == {"status": word}
+
+
+def test_a_missing_lock_stops_the_build_with_what_to_do(edited: Project) -> None:
+    (edited.path / "uv.lock").unlink()
+    failed = edited.try_run("docker", "buildx", "bake")
+    assert failed.returncode != 0
+    assert "There is no uv.lock: run `uv lock` and commit it." in failed.stdout
+
+
+def test_a_stale_lock_stops_the_build_with_what_to_do(edited: Project) -> None:
+    pyproject = edited.path / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("dependencies = [\n", 'dependencies = [\n  "idna",\n'))
+    failed = edited.try_run("docker", "buildx", "bake")
+    assert failed.returncode != 0
+    assert "run `uv lock`" in failed.stdout
+
+
+def test_only_what_is_named_gets_into_a_build(edited: Project) -> None:
+    for name in (".env", "secrets/database_password", "notes.txt", f"src/{edited.package}/__pycache__/x.pyc"):
+        (edited.path / name).parent.mkdir(exist_ok=True)
+        (edited.path / name).write_text("SECRET")
+    listing = edited.path / "listing.Dockerfile"
+    listing.write_text("FROM scratch\nCOPY . /\n")
+    edited.run("docker", "build", "--quiet", "--file", str(listing), "--output", "context", ".")
+    context = edited.path / "context"
+    assert {path.name for path in context.iterdir()} == {
+        ".env.example",
+        "pyproject.toml",
+        "uv.lock",
+        "src",
+        "tests",
+        "migrations",
+    }
+    assert not list(context.rglob("*.pyc"))
+
+
+def test_a_file_that_only_its_author_may_read_can_be_read_in_the_image(edited: Project) -> None:
+    for path in (edited.path / "src").rglob("*.py"):
+        path.chmod(0o600)
+    edited.bake("prod")
+    with container(edited) as (_, url):
+        eventually(f"{url}/livez")
+
+
+def test_system_packages_are_in_the_image(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path, "towpath-test-packages", system_packages=["libmagic1t64", "tini"])
+    project.run("uv", "lock", "--quiet")
+    project.bake("prod")
+    assert "tini" in inside(project, "import shutil; print(shutil.which('tini'))")
+    assert inside(project, "import os; print(os.listdir('/var/lib/apt/lists'))").strip() == "[]"
+
+
+def test_another_base_can_be_given_without_editing_the_dockerfile(edited: Project) -> None:
+    (edited.path / "base.Dockerfile").write_text("FROM python:3.14-slim-trixie\nENV FROM_OUR_BASE=yes\n")
+    (edited.path / "docker-bake.override.hcl").write_text(
+        'target "base" {\n  dockerfile = "base.Dockerfile"\n}\n'
+        'target "prod" {\n  contexts = { base = "target:base" }\n}\n'
+    )
+    edited.bake("prod")
+    assert "FROM_OUR_BASE=yes" in edited.image()["Config"]["Env"]
+
+
+def test_docker_itself_and_the_linters_find_nothing(built: Project) -> None:
+    assert "no warnings found" in built.run("docker", "build", "--check", ".")
+    assert shutil.which("hadolint")
+    built.run("hadolint", "--config", ".towpath/hadolint.yaml", "Dockerfile", ".devcontainer/Dockerfile")
+    built.run("trivy", "config", "--skip-check-update", "--skip-version-check", "--exit-code=1", "--quiet", ".")

@@ -1,0 +1,141 @@
+"""Every path has one owner: what is the project's is never touched, what is the template's is always current."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+from .combinations import COMBINATIONS, name_of
+from .conftest import ROOT, Generate, copy, release
+from .project import Project
+
+Ownership = dict[str, list[str]]
+
+
+def owners(path: str, ownership: Ownership) -> list[str]:
+    """The owners of a path by the table."""
+    return [
+        owner
+        for owner, patterns in ownership.items()
+        for pattern in patterns
+        if f"/{path}" == pattern or (pattern.endswith("/") and f"/{path}".startswith(pattern))
+    ]
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_every_path_has_exactly_one_owner(generate: Generate, ownership: Ownership, answers: dict[str, Any]) -> None:
+    wrong = {path: found for path in generate(**answers).rendered if len(found := owners(path, ownership)) != 1}
+    assert not wrong
+
+
+def test_the_table_names_no_path_that_nothing_renders(generate: Generate, ownership: Ownership) -> None:
+    paths = [path for answers in COMBINATIONS for path in generate(**answers).rendered]
+    for patterns in ownership.values():
+        for pattern in patterns:
+            assert any(owners(path, {"any": [pattern]}) for path in paths), f"{pattern} is never rendered"
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_managed_files_say_so_and_how_to_extend_them(
+    generate: Generate, ownership: Ownership, answers: dict[str, Any]
+) -> None:
+    project = generate(**answers)
+    for path in project.rendered:
+        if owners(path, ownership) == ["managed"] and path != ".copier-answers.yml":
+            head = project.text(path).splitlines()[:3]
+            assert "Managed by Towpath" in head[0], path
+            assert f"add {path} to `ejected`" in head[2], f"{path} names another file in its header"
+        elif path != ".copier-answers.yml":
+            assert "Managed by Towpath" not in project.text(path), path
+
+
+def test_there_are_enough_slots_for_all_that_is_seeded_or_ejected(ownership: Ownership) -> None:
+    table = (ROOT / "extensions/ownership.yml").read_text()
+    slots = [int(number) for number in re.findall(r"{{ kept\[(\d+)\] }}", table)]
+    assert slots == list(range(len(slots)))
+    assert len(slots) >= len(ownership["seeded"]) + 20
+
+
+@pytest.fixture
+def next_release(template: Path, tmp_path: Path) -> Path:
+    """A clone of the template in which a further release can be made."""
+    repository = tmp_path / "towpath"
+    Project(tmp_path).git("clone", "--quiet", str(template), str(repository))
+    return repository
+
+
+def add_a_line_everywhere(repository: Path) -> None:
+    for path in (repository / "template").rglob("*"):
+        if path.is_file() and path.stat().st_size and "answers_file" not in path.name:
+            path.write_text(path.read_text() + "# one release later\n")
+
+
+def update(project: Project, **answers: Any) -> None:
+    """`copier update --defaults`, without trust, and the promise that nothing is left unmerged."""
+    copier.run_update(project.path, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    assert project.git("ls-files", "--unmerged") == ""
+    project.commit("Update")
+
+
+def test_an_update_carries_what_is_managed_and_leaves_alone_what_is_seeded(
+    next_release: Path, tmp_path: Path, ownership: Ownership
+) -> None:
+    project = copy(next_release, tmp_path)
+    project.git("rm", "--quiet", "-r", "tests", ".editorconfig")
+    project.git("mv", f"src/{project.package}/items", f"src/{project.package}/things")
+    (project.path / "README.md").write_text("Ours now.\n")
+    project.commit()
+    before = set(project.files)
+
+    add_a_line_everywhere(next_release)
+    (next_release / "template/src/{{package}}/new.py").write_text("new = True\n")
+    (next_release / "template/.towpath/new.toml").write_text("# Managed by Towpath\n")
+    release(next_release, "v2.0.0")
+    update(project)
+
+    assert set(project.files) == before | {".towpath/new.toml"}
+    changed = project.git("diff", "--name-only", "HEAD~1").splitlines()
+    assert {owners(path, ownership)[0] for path in changed} == {"managed"}
+    assert set(changed) == {path for path in project.files if owners(path, ownership) == ["managed"]}
+
+
+def test_an_ejected_file_is_the_projects_for_good(next_release: Path, tmp_path: Path) -> None:
+    project = copy(next_release, tmp_path)
+    update(project, ejected=["Dockerfile", ".towpath/nginx.conf"])
+    (project.path / "Dockerfile").write_text("FROM scratch\n")
+    (project.path / ".towpath/nginx.conf").write_text("# ours\n")
+    project.commit()
+    add_a_line_everywhere(next_release)
+    release(next_release, "v2.0.0")
+    update(project)
+    assert project.text("Dockerfile") == "FROM scratch\n"
+    assert project.text(".towpath/nginx.conf") == "# ours\n"
+    assert "one release later" in project.text("compose.yaml")
+
+
+def test_a_removed_file_is_deleted_and_stays_away(next_release: Path, tmp_path: Path) -> None:
+    project = copy(next_release, tmp_path)
+    update(project, removed=["docker-bake.hcl"])
+    assert "docker-bake.hcl" not in project.files
+    add_a_line_everywhere(next_release)
+    release(next_release, "v2.0.0")
+    update(project)
+    assert "docker-bake.hcl" not in project.files
+
+
+def test_a_copy_over_an_existing_project_keeps_what_is_the_projects(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path)
+    (project.path / "README.md").write_text("Ours now.\n")
+    (project.path / "compose.yaml").write_text("overwritten\n")
+    copier.run_recopy(project.path, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    assert project.text("README.md") == "Ours now.\n"
+    assert "overwritten" not in project.text("compose.yaml")
+
+
+def test_the_answers_file_can_be_read_by_update_tools(generate: Generate) -> None:
+    answers = yaml.safe_load(generate().text(".copier-answers.yml"))
+    assert answers["_commit"] == "v1.0.0"
+    assert answers["_src_path"]
