@@ -1,17 +1,27 @@
 """The combinations of answers that are tested: every type in full, the rest pairwise."""
 
-from itertools import product
+from itertools import groupby, product
 from typing import Any
 
-COMBINATIONS: list[dict[str, Any]] = [
-    {"app_type": "web", "database": database, "cache": cache}
-    for database, cache in product(["postgresql", "none"], ["redis", "none"])
-]
+COMBINATIONS: list[dict[str, Any]] = (
+    [
+        {"app_type": app_type, "database": database, "cache": cache}
+        for app_type, database, cache in product(["web", "static"], ["postgresql", "none"], ["redis", "none"])
+    ]
+    + [{"app_type": "microservice", "database": database} for database in ("postgresql", "none")]
+    + [{"app_type": "ml", "accelerator": accelerator} for accelerator in ("cpu", "cuda")]
+)
 
 
 def with_pythons(combinations: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-    """Each combination with one of the Pythons that run a project locally, in turn; every type meets each of them."""
-    return [(answers, ("3.11", "3.12", "3.13")[number % 3]) for number, answers in enumerate(combinations)]
+    """Each combination with one of the Pythons that run a project locally, in turn; each type meets all of them."""
+    pythons = ("3.11", "3.12", "3.13")
+    paired: list[tuple[dict[str, Any], str]] = []
+    for _, group in groupby(combinations, key=lambda answers: answers["app_type"]):
+        variants = list(group)
+        turns = max(len(variants), len(pythons))
+        paired += [(variants[turn % len(variants)], pythons[turn % len(pythons)]) for turn in range(turns)]
+    return paired
 
 
 def name_of(answers: dict[str, Any] | str) -> str:

@@ -3,18 +3,29 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import copier
 import pytest
 import yaml
 
-from .project import Project
+from .project import Project, eventually, free_port
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `docker` need an engine, before any fixture of theirs asks for it."""
+    if item.get_closest_marker("docker") and (missing := missing_engine()):
+        skip_unless_ci(missing)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no engine runs first, because it is faster and says more plainly what is wrong."""
+    items.sort(key=lambda item: item.get_closest_marker("docker") is not None)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -85,19 +96,48 @@ def ownership() -> dict[str, list[str]]:
 
 
 @cache
-def missing_engine() -> str | None:
+def missing_engine(host: str | None = None) -> str | None:
     """Why there is no Docker engine to use, or None if there is one."""
+    environment = {**os.environ, **({"DOCKER_HOST": host} if host else {})}
     try:
-        found = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60)
+        found = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=60, env=environment)
     except FileNotFoundError:
         return "needs Docker: the docker command is not installed"
     return None if found.returncode == 0 else f"needs Docker: no engine answers ({found.stderr.strip()[:200]})"
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests marked `docker` need an engine: without one they are skipped, and fail in CI, where there must be one."""
-    if item.get_closest_marker("docker") is None or not (missing := missing_engine()):
-        return
+def skip_unless_ci(reason: str) -> NoReturn:
+    """Skip where something may be missing; in CI, where everything must be there, fail."""
     if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(missing)
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def containerd_host(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An engine that keeps images in containerd, as new installations do: its address, or "" for the usual one."""
+    if "io.containerd.snapshotter" in Project(tmp_path_factory.mktemp("engine")).run("docker", "info"):
+        return ""
+    host = os.environ.get("CONTAINERD_DOCKER_HOST", "")
+    if not host or missing_engine(host):
+        skip_unless_ci("needs an engine with the containerd image store, such as one at CONTAINERD_DOCKER_HOST")
+    return host
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an image registry, open to everyone on this machine; it stands for the one that a company has."""
+    configuration = tmp_path_factory.mktemp("registry") / "config.yml"
+    configuration.write_text(
+        "version: 0.1\nhttp: {addr: ':5000'}\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\n"
+    )
+    configuration.parent.chmod(0o755)
+    port = free_port()
+    options = [f"--publish=127.0.0.1:{port}:5000", f"--volume={configuration}:/etc/docker/registry/config.yml:ro"]
+    machine = Project(configuration.parent)
+    container = machine.run("docker", "run", "--detach", *options, "registry:2").strip()
+    try:
+        eventually(f"http://127.0.0.1:{port}/v2/")
+        yield f"localhost:{port}"
+    finally:
+        machine.run("docker", "rm", "--force", "--volumes", container)

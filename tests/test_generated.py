@@ -24,6 +24,7 @@ def checked(generate: Generate) -> Any:
         project = generate(**answers)
         if not (project.path / "uv.lock").exists():
             project.run("uv", "sync", "--quiet")
+            project.lock_frontend()
             project.commit("Lock")
         return project
 
@@ -94,7 +95,7 @@ def test_every_dependency_is_used(generate: Generate, answers: dict[str, Any]) -
     project = generate(**answers)
     declared = tomllib.loads(project.text("pyproject.toml"))["project"]["dependencies"]
     source = "\n".join(project.text(path) for path in project.files if path.endswith(".py"))
-    found_by_name_only = {"httptools", "uvloop", "aiosqlite", "asyncpg"}
+    found_by_name_only = {"httptools", "uvloop", "aiosqlite", "asyncpg", "python-multipart"}
     for requirement in declared:
         name = requirement.split(">")[0].split("[")[0]
         module = name.replace("-", "_").replace("opentelemetry_exporter_otlp_proto_http", "opentelemetry.exporter")

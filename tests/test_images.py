@@ -146,7 +146,7 @@ def test_a_missing_lock_stops_the_build_with_what_to_do(edited: Project) -> None
     (edited.path / "uv.lock").unlink()
     failed = edited.try_run("docker", "buildx", "bake")
     assert failed.returncode != 0
-    assert "There is no uv.lock: run `uv lock` and commit it." in failed.stdout
+    assert "There is no uv.lock: run 'uv lock' and commit it." in failed.stdout
 
 
 def test_a_stale_lock_stops_the_build_with_what_to_do(edited: Project) -> None:
@@ -200,6 +200,48 @@ def test_another_base_can_be_given_without_editing_the_dockerfile(edited: Projec
     )
     edited.bake("prod")
     assert "FROM_OUR_BASE=yes" in edited.image()["Config"]["Env"]
+
+
+@pytest.mark.parametrize("target", ["prod", "distroless"])
+def test_two_builds_from_nothing_give_the_same_digest(edited: Project, containerd_host: str, target: str) -> None:
+    environment = {"SOURCE_DATE_EPOCH": "1700000000"}
+    if containerd_host:
+        environment["DOCKER_HOST"] = containerd_host
+    digests = []
+    for name in ("first", "second"):
+        archive, said = edited.path / f"{name}.tar", edited.path / f"{name}.json"
+        options = ["--no-cache", "--provenance=false", f"--allow=fs.write={edited.path}", f"--metadata-file={said}"]
+        output = f"--set={target}.output=type=oci,dest={archive},rewrite-timestamp=true"
+        if containerd_host:
+            # An engine that is there for tests can forget what it has downloaded, too.
+            edited.run("docker", "builder", "prune", "--all", "--force", timeout=600, **environment)
+        edited.run("docker", "buildx", "bake", *options, output, target, timeout=600, **environment)
+        digests.append(json.loads(said.read_text())[target]["containerimage.digest"])
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("image_base", ["slim", "distroless"])
+def test_the_production_image_keeps_the_contract_that_ships_with_it(
+    template: Path, tmp_path: Path, image_base: str
+) -> None:
+    project = copy(template, tmp_path, f"towpath-test-{image_base}", image_base=image_base)
+    project.run("uv", "sync", "--quiet")
+    project.bake()
+    has_shell = project.try_run("docker", "run", "--rm", "--entrypoint=sh", f"{project.slug}:latest", "-c", "true")
+    assert (has_shell.returncode == 0) == (image_base == "slim")
+    assert "7 passed" in project.run("uv", "run", "pytest", "--quiet", ".towpath/test_image.py")
+
+
+def test_an_image_that_breaks_the_contract_is_told_so(edited: Project) -> None:
+    (edited.path / "base.Dockerfile").write_text("FROM python:3.14-slim-trixie\n")
+    (edited.path / "docker-bake.override.hcl").write_text(
+        'target "base" {\n  dockerfile = "base.Dockerfile"\n}\n'
+        'target "prod" {\n  contexts = { base = "target:base" }\n}\n'
+    )
+    edited.bake()
+    told = edited.try_run("uv", "run", "--quiet", "pytest", "--quiet", ".towpath/test_image.py")
+    assert told.returncode != 0
+    assert "bin/pip" in told.stdout
 
 
 def test_docker_itself_and_the_linters_find_nothing(built: Project) -> None:

@@ -47,7 +47,7 @@ def test_managed_files_say_so_and_how_to_extend_them(
         if owners(path, ownership) == ["managed"] and path != ".copier-answers.yml":
             head = project.text(path).splitlines()[:3]
             assert "Managed by Towpath" in head[0], path
-            assert f"add {path} to `ejected`" in head[2], f"{path} names another file in its header"
+            assert f"add {path} to the answer `ejected`" in head[2], f"{path} names another file in its header"
         elif path != ".copier-answers.yml":
             assert "Managed by Towpath" not in project.text(path), path
 

@@ -87,6 +87,7 @@ def test_one_name_gives_command_package_and_folder(copie: Copie, project_name: s
         ({"system_packages": "libmagic1"}, "list of Debian packages"),
         ({"system_packages": ["libmagic1; rm -rf /"]}, "not the name of a Debian package"),
         ({"system_packages": [1]}, "not the name of a Debian package"),
+        ({"system_packages": ["tini"], "image_base": "distroless"}, "holds no Debian packages"),
         ({"ejected": "Dockerfile"}, "list of paths"),
         ({"ejected": ["src/"]}, "not a managed path"),
         ({"ejected": [".towpath/../src"]}, "not a managed path"),

@@ -24,11 +24,19 @@ class Check:
         name: What is asked.
         ask: Returns if it is well, raises anything if it is not.
         required: Whether the service is useless without it.
+        vital: Whether its failure means that only a restart can help.
     """
 
     name: str
     ask: Callable[[], Awaitable[None]]
     required: bool = True
+    vital: bool = False
+
+
+class Liveness(BaseModel):
+    """What `/livez` answers."""
+
+    status: Literal["alive", "stuck"]
 
 
 class Readiness(BaseModel):
@@ -41,10 +49,14 @@ class Readiness(BaseModel):
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", summary="Is the process alive?")
-async def livez() -> dict[str, str]:
-    """Asks nothing else: a restart would not bring a lost database back."""
-    return {"status": "alive"}
+@router.get("/livez", summary="Is the process alive?", responses={503: {"model": Liveness}})
+async def livez(request: Request, response: Response) -> Liveness:
+    """Asks only what a restart would cure: it would not bring a lost database back."""
+    vital = [check for check in request.state.checks if check.vital]
+    if all(await asyncio.gather(*map(_passes, vital))):
+        return Liveness(status="alive")
+    response.status_code = 503
+    return Liveness(status="stuck")
 
 
 @router.get("/readyz", summary="Can it serve requests now?", responses={503: {"model": Readiness}})

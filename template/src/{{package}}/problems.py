@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+log = structlog.stdlib.get_logger("problems")
+
 
 class InvalidField(BaseModel):
     """One reason why a request was refused."""
@@ -87,6 +89,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def _problem(_: Request, error: Problem) -> JSONResponse:
+        if error.status >= 500:
+            log.warning("request cannot be served", detail=error.detail, cause=repr(error.__cause__))
         return problem_response(error.status, error.detail, headers=error.headers)
 
     @app.exception_handler(HTTPException)

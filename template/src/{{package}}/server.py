@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -44,8 +45,19 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def serve(settings: Settings, *, reload: bool = False) -> None:
-    """Answer requests until SIGTERM or Ctrl-C."""
+def serve(
+    settings: Settings,
+    create: Callable[[Settings, Lifecycle], FastAPI] = create_app,
+    *,
+    reload: Callable[[], FastAPI] | None = None,
+) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: Those of the service.
+        create: Makes the application.
+        reload: Makes it in a process that is started anew after each edit.
+    """
     if settings.metrics_port and not reload:
         from prometheus_client import start_http_server
 
@@ -54,14 +66,14 @@ def serve(settings: Settings, *, reload: bool = False) -> None:
     lifecycle = Lifecycle()
 
     def application() -> FastAPI:
-        return create_app(settings, lifecycle)
+        return create(settings, lifecycle)
 
     config = uvicorn.Config(
-        f"{__name__}:reloaded_application" if reload else application,
+        f"{reload.__module__}:{reload.__name__}" if reload else application,
         factory=True,
         host=settings.host,
         port=settings.port,
-        reload=reload,
+        reload=reload is not None,
         reload_dirs=[str(Path(__file__).parent)] if reload else None,
         access_log=False,
         log_config=None,
@@ -80,8 +92,8 @@ def serve(settings: Settings, *, reload: bool = False) -> None:
             Server(config, lifecycle, settings.drain_seconds).run()
 
 
-def reloaded_application() -> FastAPI:
+def reloaded_application(create: Callable[[Settings], FastAPI] = create_app) -> FastAPI:
     """The application in a process that is started anew after each edit."""
     settings = Settings()
     logs.configure(settings)
-    return create_app(settings)
+    return create(settings)

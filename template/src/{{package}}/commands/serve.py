@@ -12,6 +12,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    from ..server import serve
+    from ..server import reloaded_application, serve
 
-    serve(settings, reload=options.reload)
+    serve(settings, reload=reloaded_application if options.reload else None)

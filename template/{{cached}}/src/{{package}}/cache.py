@@ -5,9 +5,9 @@ from typing import Protocol, Self, cast
 import structlog
 from cachetools import TTLCache
 from prometheus_client import Counter
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from .redis import connect
 from .settings import Settings
 
 log = structlog.stdlib.get_logger("cache")
@@ -69,15 +69,8 @@ class RedisCache:
     """A cache that all replicas share. When Redis does not answer, everything is a miss and the service goes on."""
 
     def __init__(self, settings: Settings) -> None:
-        password = settings.redis_password
         self._seconds = settings.cache_seconds
-        self._redis = Redis.from_url(
-            str(settings.redis_url),
-            password=password.get_secret_value() if password else None,
-            socket_connect_timeout=0.5,
-            socket_timeout=0.5,
-            retry=None,
-        )
+        self._redis = connect(settings, timeout=0.5)
 
     async def __aenter__(self) -> Self:
         return self

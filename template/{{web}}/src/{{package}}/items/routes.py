@@ -2,23 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from ..problems import Problem
-from .repository import ItemRepository, NameTaken
+from .dependencies import ItemId, Items
+from .repository import NameTaken
 from .schemas import Item, ItemDraft, ItemPage
 
 router = APIRouter(prefix="/items", tags=["items"])
-
-
-def _items(request: Request) -> ItemRepository:
-    items: ItemRepository = request.state.items
-    return items
-
-
-# The largest id that the database can hold.
-ItemId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-Items = Annotated[ItemRepository, Depends(_items)]
 
 NOT_FOUND = Problem(404, "There is no such item.")
 NAME_TAKEN = Problem(409, "Another item has this name.")

@@ -1,0 +1,180 @@
+"""Builds inside a company: a private index behind its own authority, and base images from a mirror.
+
+The index is a real TLS server that this test makes, with its own authority and a password, and serves one real package.
+"""
+
+import base64
+import ipaddress
+import ssl
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+
+from .conftest import copy
+from .project import Project
+
+pytestmark = pytest.mark.docker
+
+USER, PASSWORD = "builder", "correct-horse-battery-staple"
+
+
+class PrivateIndex(SimpleHTTPRequestHandler):
+    """Files, for those who know the password."""
+
+    def do_GET(self) -> None:
+        expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if self.headers.get("Authorization") == expected:
+            super().do_GET()
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Basic")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def private_index(files: Path, authority: trustme.CA, host: str) -> Iterator[str]:
+    """Serve a folder at an address that containers can reach."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    server = ThreadingHTTPServer((host, 0), partial(PrivateIndex, directory=str(files)))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://{host}:{server.server_port}/simple/"
+    finally:
+        server.shutdown()
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    return copy(template, tmp_path, "towpath-test-private", database="none", cache="none")
+
+
+@pytest.fixture
+def host(project: Project) -> str:
+    """This machine, as containers see it."""
+    address = project.run(
+        "docker", "network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Gateway}}"
+    ).strip()
+    return str(ipaddress.ip_address(address))
+
+
+def package(folder: Path) -> None:
+    """An index that holds one package, `harbour-rules`."""
+    source = Project(folder / "source")
+    (source.path / "src/harbour_rules").mkdir(parents=True)
+    (source.path / "src/harbour_rules/__init__.py").write_text('RULE = "give way"\n')
+    (source.path / "pyproject.toml").write_text(
+        '[project]\nname = "harbour-rules"\nversion = "1.0"\n'
+        '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
+    )
+    listing = folder / "simple/harbour-rules"
+    source.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(listing))
+    (listing / ".gitignore").unlink(missing_ok=True)
+    links = "".join(f'<a href="{wheel.name}">{wheel.name}</a>' for wheel in listing.glob("*.whl"))
+    (listing / "index.html").write_text(f"<!doctype html>{links}")
+
+
+def test_a_private_package_is_installed_and_its_credentials_stay_out_of_the_image(
+    project: Project, host: str, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    public = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt").read_bytes()
+    bundle, netrc = tmp_path / "ca.pem", tmp_path / "netrc"
+    bundle.write_bytes(public + authority.cert_pem.bytes())
+    netrc.write_text(f"machine {host} login {USER} password {PASSWORD}\n")
+    package(tmp_path / "index")
+
+    with private_index(tmp_path / "index", authority, host) as url:
+        pyproject = project.path / "pyproject.toml"
+        pyproject.write_text(
+            pyproject.read_text().replace("dependencies = [\n", 'dependencies = [\n  "harbour-rules",\n')
+            + '\n[tool.uv.sources]\nharbour-rules = { index = "company" }\n'
+            + f'\n[[tool.uv.index]]\nname = "company"\nurl = "{url}"\nexplicit = true\nexclude-newer = false\n'
+        )
+        project.run("uv", "lock", "--quiet", SSL_CERT_FILE=str(bundle), NETRC=str(netrc))
+
+        bake = ["docker", "buildx", "bake", f"--allow=fs.read={tmp_path}", "prod"]
+        refused = project.try_run(*bake, CA=str(bundle))
+        assert refused.returncode != 0
+        assert "401" in refused.stdout
+        project.run(*bake, NETRC=str(netrc), CA=str(bundle))
+
+    answer = project.run(
+        "docker",
+        "run",
+        "--rm",
+        "--entrypoint=python",
+        f"{project.slug}:latest",
+        "-c",
+        "import harbour_rules as h; print(h.RULE)",
+    )
+    assert answer.strip() == "give way"
+
+    project.run("docker", "save", "--output", str(tmp_path / "image.tar"), f"{project.slug}:latest")
+    authority_line = authority.cert_pem.bytes().splitlines()[1]
+    with tarfile.open(tmp_path / "image.tar") as image:
+        for member in image.getmembers():
+            content = image.extractfile(member)
+            text = content.read() if content else b""
+            assert PASSWORD.encode() not in text, member.name
+            assert authority_line not in text, member.name
+    assert PASSWORD not in project.run("docker", "history", "--no-trunc", f"{project.slug}:latest")
+
+
+def test_the_companys_authority_is_trusted_at_run_time_when_it_is_mounted(
+    project: Project, host: str, tmp_path: Path
+) -> None:
+    project.run("uv", "lock", "--quiet")
+    project.bake("prod")
+    authority = trustme.CA()
+    bundle = tmp_path / "ca"
+    bundle.write_bytes(authority.cert_pem.bytes())
+    bundle.chmod(0o444)
+    call = """
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1])
+except urllib.error.HTTPError as answer:
+    print(answer.code)
+"""
+    (tmp_path / "files").mkdir()
+    with private_index(tmp_path / "files", authority, host) as url:
+        run = ["docker", "run", "--rm", "--entrypoint=python"]
+        trusting = [f"--volume={bundle}:/run/secrets/ca:ro", "--env=SSL_CERT_FILE=/run/secrets/ca"]
+        assert project.run(*run, *trusting, f"{project.slug}:latest", "-c", call, url).strip() == "401"
+        distrusted = project.try_run(*run, f"{project.slug}:latest", "-c", call, url)
+    assert "CERTIFICATE_VERIFY_FAILED" in distrusted.stdout
+
+
+def test_every_base_image_can_come_from_a_mirror(project: Project, registry: str) -> None:
+    project.run("uv", "lock", "--quiet")
+    dockerfile = project.text("Dockerfile")
+    bases = [
+        line.split("}")[1].split()[0] for line in dockerfile.splitlines() if line.startswith("FROM ${BASE_REGISTRY}")
+    ]
+    assert len(bases) == dockerfile.count("${BASE_REGISTRY}") >= 3
+    for base in bases:
+        mirrored = f"{registry}/{base}"
+        project.run("docker", "tag", base, mirrored)
+        project.run("docker", "push", "--quiet", mirrored)
+        project.run("docker", "image", "rm", mirrored)
+    printed = project.run("docker", "buildx", "bake", "prod", "distroless", BASE_REGISTRY=f"{registry}/")
+    for base in bases:
+        assert f"{registry}/{base}" in printed
+
+
+def test_after_the_packages_are_there_nothing_needs_the_network(project: Project) -> None:
+    steps = project.text("Dockerfile").split("\nRUN ")[1:]
+    online = [step for step in steps if not step.startswith("--network=none")]
+    assert all("uv sync --locked" in step and "--offline" not in step for step in online), online
