@@ -36,6 +36,15 @@ def edited(template: Path, tmp_path: Path) -> Project:
     return project
 
 
+def give_base(project: Project, dockerfile: str) -> None:
+    """Build the production image on another base, as the Dockerfile's header says."""
+    (project.path / "base.Dockerfile").write_text(dockerfile)
+    (project.path / "docker-bake.override.hcl").write_text(
+        'target "base" {\n  dockerfile = "base.Dockerfile"\n}\n'
+        'target "prod" {\n  contexts = { base = "target:base" }\n}\n'
+    )
+
+
 @contextmanager
 def container(project: Project, *options: str, tag: str = "latest") -> Iterator[tuple[str, str]]:
     """A running container's id and address."""
@@ -193,11 +202,7 @@ def test_system_packages_are_in_the_image(template: Path, tmp_path: Path) -> Non
 
 
 def test_another_base_can_be_given_without_editing_the_dockerfile(edited: Project) -> None:
-    (edited.path / "base.Dockerfile").write_text("FROM python:3.14-slim-trixie\nENV FROM_OUR_BASE=yes\n")
-    (edited.path / "docker-bake.override.hcl").write_text(
-        'target "base" {\n  dockerfile = "base.Dockerfile"\n}\n'
-        'target "prod" {\n  contexts = { base = "target:base" }\n}\n'
-    )
+    give_base(edited, "FROM python:3.14-slim-trixie\nENV FROM_OUR_BASE=yes\n")
     edited.bake("prod")
     assert "FROM_OUR_BASE=yes" in edited.image()["Config"]["Env"]
 
@@ -233,11 +238,7 @@ def test_the_production_image_keeps_the_contract_that_ships_with_it(
 
 
 def test_an_image_that_breaks_the_contract_is_told_so(edited: Project) -> None:
-    (edited.path / "base.Dockerfile").write_text("FROM python:3.14-slim-trixie\n")
-    (edited.path / "docker-bake.override.hcl").write_text(
-        'target "base" {\n  dockerfile = "base.Dockerfile"\n}\n'
-        'target "prod" {\n  contexts = { base = "target:base" }\n}\n'
-    )
+    give_base(edited, "FROM python:3.14-slim-trixie\n")
     edited.bake()
     told = edited.try_run("uv", "run", "--quiet", "pytest", "--quiet", ".towpath/test_image.py")
     assert told.returncode != 0
