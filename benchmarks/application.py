@@ -74,7 +74,7 @@ class Applications:
     """One folder for each contestant, all with the same source and the same versions of the same packages."""
 
     def __init__(self, folder: Path, project: Path | None, contestants: list[str]) -> None:
-        self._folder = folder
+        self.folder = folder
         source = folder / "source"
         ignored = shutil.ignore_patterns(".git", ".venv", "node_modules", "__pycache__", ".*_cache")
         shutil.copytree(project or generate(folder), source, ignore=ignored)
@@ -89,11 +89,11 @@ class Applications:
 
     def with_one_more(self, name: str) -> Path:
         """The folder with one more dependency, as this contestant declares them."""
-        return self._folder / ("more-poetry" if name == "poetry" else "more")
+        return self.folder / ("more-poetry" if name == "poetry" else "more")
 
     def source_bytes(self) -> int:
         """Bytes of the application's source."""
-        return sum(path.stat().st_size for path in (self._folder / "source/src").rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in (self.folder / "source/src").rglob("*") if path.is_file())
 
     def _lock(self, project: Path) -> None:
         """Write the same versions for pip and for Poetry."""
@@ -122,7 +122,7 @@ class Applications:
             run(poetry, "env", f"POETRY_CACHE_DIR={cache}", "uvx", "--quiet", POETRY, "lock", "--quiet")
 
     def _prepare(self, name: str, source: Path) -> Application:
-        path = self._folder / name
+        path = self.folder / name
         shutil.copytree(source, path)
         if name in OURS:
             return Application(path, OURS[name])

@@ -85,9 +85,16 @@ def wait_for(url: str, seconds: float = 60) -> None:
 
 
 @contextlib.contextmanager
-def registry() -> Iterator[str]:
-    """A registry of the benchmark's own: its address."""
-    container = docker("run", "--detach", "--publish=127.0.0.1::5000", "registry:2")
+def registry(folder: Path) -> Iterator[str]:
+    """A registry of the benchmark's own, open to this machine: its address."""
+    settings = folder / "registry.yml"
+    settings.write_text(
+        "version: 0.1\nhttp: {addr: ':5000'}\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\n"
+    )
+    settings.chmod(0o644)
+    folder.chmod(0o755)
+    options = ["--publish=127.0.0.1::5000", f"--volume={settings}:/etc/docker/registry/config.yml:ro"]
+    container = docker("run", "--detach", *options, "registry:2")
     try:
         address = f"localhost:{port_of(container, 5000)}"
         wait_for(f"http://{address}/v2/")
@@ -121,10 +128,10 @@ def serve(image: str) -> dict[str, float]:
         port = port_of(container, 8000)
         wait_for(f"http://127.0.0.1:{port}/livez")
         start = time.perf_counter() - started
-        resident = docker("top", container, "-eo", "rss").splitlines()[1:]
+        processes = docker("top", container, "-eo", "pid,rss").splitlines()[1:]
         return {
             "start": start,
-            "memory": 1024 * sum(map(int, resident)),
+            "memory": 1024 * sum(int(process.split()[1]) for process in processes),
             "requests": asyncio.run(load(port)),
         }
     finally:

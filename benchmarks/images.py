@@ -52,7 +52,7 @@ def measure(applications: Applications, runs: int) -> report.Measurements:
 
     images = {name: f"{mark}-{name}:latest" for name in measured}
     try:
-        with engine.registry() as registry:
+        with engine.registry(applications.folder) as registry:
             for number in range(runs):
                 print(f"run {number + 1} of {runs}", file=sys.stderr)
                 names = list(measured)
