@@ -4,6 +4,7 @@ The index is a real TLS server that this test makes, with its own authority and 
 """
 
 import base64
+import gzip
 import ipaddress
 import ssl
 import tarfile
@@ -85,9 +86,16 @@ def package(folder: Path) -> None:
     (listing / "index.html").write_text(f"<!doctype html>{links}")
 
 
-def test_a_private_package_is_installed_and_its_credentials_stay_out_of_the_image(
-    project: Project, host: str, tmp_path: Path
+def secrets_are_not_in(content: bytes, authority: trustme.CA) -> None:
+    """Neither the password nor the authority."""
+    assert PASSWORD.encode() not in content
+    assert authority.cert_pem.bytes().splitlines()[1] not in content
+
+
+def test_a_private_package_is_installed_and_its_credentials_stay_out_of_image_and_cache(
+    project: Project, host: str, containerd_host: str, tmp_path: Path
 ) -> None:
+    cache = tmp_path / "cache"
     authority = trustme.CA()
     public = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt").read_bytes()
     bundle, netrc = tmp_path / "ca.pem", tmp_path / "netrc"
@@ -109,6 +117,11 @@ def test_a_private_package_is_installed_and_its_credentials_stay_out_of_the_imag
         assert refused.returncode != 0
         assert "401" in refused.stdout
         project.run(*bake, NETRC=str(netrc), CA=str(bundle))
+        # An engine of this kind can also hand its cache to others, every stage of it.
+        usual = project.run("docker", "context", "inspect", "--format={{.Endpoints.docker.Host}}").strip()
+        kept = [f"--set=prod.cache-to=type=local,dest={cache},mode=max", "--set=prod.output=type=cacheonly"]
+        allowed = f"--allow=fs.write={tmp_path}"
+        project.run(*bake, allowed, *kept, NETRC=str(netrc), CA=str(bundle), DOCKER_HOST=containerd_host or usual)
 
     answer = project.run(
         "docker",
@@ -122,13 +135,14 @@ def test_a_private_package_is_installed_and_its_credentials_stay_out_of_the_imag
     assert answer.strip() == "give way"
 
     project.run("docker", "save", "--output", str(tmp_path / "image.tar"), f"{project.slug}:latest")
-    authority_line = authority.cert_pem.bytes().splitlines()[1]
     with tarfile.open(tmp_path / "image.tar") as image:
         for member in image.getmembers():
             content = image.extractfile(member)
-            text = content.read() if content else b""
-            assert PASSWORD.encode() not in text, member.name
-            assert authority_line not in text, member.name
+            secrets_are_not_in(content.read() if content else b"", authority)
+    for blob in (path for path in cache.rglob("*") if path.is_file()):
+        packed = blob.read_bytes()
+        secrets_are_not_in(gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed, authority)
+    assert list(cache.rglob("*"))
     assert PASSWORD not in project.run("docker", "history", "--no-trunc", f"{project.slug}:latest")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from .conftest import Generate, copy
-from .project import Project, eventually, free_port
+from .conftest import ROOT, Generate, copy, release
+from .project import Project, compose_up, eventually, free_port
 
 pytestmark = pytest.mark.docker
 
@@ -58,6 +58,16 @@ def container(project: Project, *options: str, tag: str = "latest") -> Iterator[
         project.run("docker", "rm", "--force", "--volumes", name)
 
 
+def becomes_healthy(project: Project, name: str) -> None:
+    """Wait until a container's own check says so."""
+    for _ in range(100):
+        health = json.loads(project.run("docker", "inspect", name))[0]["State"]["Health"]["Status"]
+        if health == "healthy":
+            break
+        time.sleep(0.1)
+    assert health == "healthy"
+
+
 def inside(project: Project, script: str) -> str:
     """What a Python program prints in the production image."""
     return project.run("docker", "run", "--rm", "--entrypoint=python", f"{project.slug}:latest", "-c", script)
@@ -67,12 +77,7 @@ def test_it_answers_with_a_read_only_root_and_no_capabilities(built: Project) ->
     with container(built) as (name, url):
         assert eventually(f"{url}/readyz").json()["status"] == "ready"
         assert httpx2.post(f"{url}/items", json={"name": "lantern"}).status_code == 201
-        for _ in range(100):
-            health = json.loads(built.run("docker", "inspect", name))[0]["State"]["Health"]["Status"]
-            if health == "healthy":
-                break
-            time.sleep(0.1)
-        assert health == "healthy"
+        becomes_healthy(built, name)
         status = built.run("docker", "exec", name, "cat", "/proc/1/status")
         assert "CapEff:\t0000000000000000" in status
         assert "NoNewPrivs:\t1" in status
@@ -225,16 +230,50 @@ def test_two_builds_from_nothing_give_the_same_digest(edited: Project, container
     assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize("image_base", ["slim", "distroless"])
-def test_the_production_image_keeps_the_contract_that_ships_with_it(
-    template: Path, tmp_path: Path, image_base: str
+@pytest.mark.parametrize("app_type", ["web", "microservice", "ml", "static"])
+def test_the_distroless_image_of_each_type_keeps_the_contract_that_ships_with_it(
+    template: Path, tmp_path: Path, app_type: str
 ) -> None:
-    project = copy(template, tmp_path, f"towpath-test-{image_base}", image_base=image_base)
+    project = copy(
+        template, tmp_path, f"towpath-test-distroless-{app_type}", app_type=app_type, image_base="distroless"
+    )
     project.run("uv", "sync", "--quiet")
+    project.lock_frontend()
     project.bake()
-    has_shell = project.try_run("docker", "run", "--rm", "--entrypoint=sh", f"{project.slug}:latest", "-c", "true")
-    assert (has_shell.returncode == 0) == (image_base == "slim")
+    assert project.try_run("docker", "run", "--rm", "--entrypoint=sh", f"{project.slug}:latest").returncode == 127
     assert "7 passed" in project.run("uv", "run", "pytest", "--quiet", ".towpath/test_image.py")
+
+
+def test_an_api_and_its_worker_run_on_distroless(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path, "towpath-test-worker", app_type="microservice", image_base="distroless")
+    project.run("uv", "lock", "--quiet")
+    project.bake()
+    project.make_secrets("database_password", "redis_password")
+    with compose_up(project, "compose.prod.yaml", "HTTP_PORT", WORKERS="1") as stack:
+        (worker,) = stack.containers("worker")
+        assert worker["State"]["Health"]["Status"] == "healthy"
+        assert worker["Config"]["User"] == "65532:65532"
+
+
+def test_the_slim_image_keeps_the_contract_too(built: Project) -> None:
+    built.run("uv", "sync", "--quiet")
+    assert "7 passed" in built.run("uv", "run", "pytest", "--quiet", ".towpath/test_image.py")
+
+
+def test_distroless_has_whichever_python_the_pins_name(tmp_path: Path) -> None:
+    template = tmp_path / "towpath"
+    for name in ("extensions", "template"):
+        shutil.copytree(ROOT / name, template / name)
+    shutil.copy2(ROOT / "copier.yml", template)
+    pins = template / "extensions/pins.jinja"
+    pins.write_text(pins.read_text().replace("{% set python = '3.14' %}", "{% set python = '3.13' %}"))
+    release(template, "v1.0.0")
+    project = copy(template, tmp_path, "towpath-test-python", image_base="distroless")
+    project.run("uv", "lock", "--quiet")
+    project.bake()
+    assert inside(project, "import sys; print(sys.version_info[:2])").strip() == "(3, 13)"
+    with container(project) as (_, url):
+        eventually(f"{url}/readyz")
 
 
 def test_an_image_that_breaks_the_contract_is_told_so(edited: Project) -> None:

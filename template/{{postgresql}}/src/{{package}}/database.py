@@ -13,7 +13,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from .migrations import migrate
 from .problems import Unavailable
 from .settings import Settings
 
@@ -76,6 +75,9 @@ class Database:
 
     async def __aenter__(self) -> Self:
         if self._settings.embedded_database:
+            # On a server it is a step of its own, so a service that has one starts without importing Alembic.
+            from .migrations import migrate
+
             log.warning("DATABASE_URL names no server: using a file", path=self._settings.database.database)
             await asyncio.to_thread(migrate, self._settings)
         return self
