@@ -48,7 +48,7 @@ def private_index(files: Path, authority: trustme.CA, host: str) -> Iterator[str
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(host).configure_cert(context)
     server = ThreadingHTTPServer((host, 0), partial(PrivateIndex, directory=str(files)))
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"https://{host}:{server.server_port}/simple/"
