@@ -347,6 +347,7 @@ def test_a_database_or_the_same_release_is_replaced_when_that_is_asked_for(web: 
         site_file.unlink()
     assert web.site.containers("database").keys() != database
     assert not web.site.containers("app").keys() & replicas
+    assert web.two["IMAGE"] in (web.site.folder.path / ".releases/previous/release.env").read_text()
     assert eventually(f"{web.site.url}/items/{added}").json()["name"] == "kept"
 
 
