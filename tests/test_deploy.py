@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Site:
         registry: Where images are pushed and pulled.
         url: Where the proxy answers.
         variables: What a pipeline tells the command.
+        published: The images that it got.
     """
 
     project: Project
@@ -61,6 +62,7 @@ class Site:
     registry: str
     url: str
     variables: dict[str, str]
+    published: list[str] = field(default_factory=list)
 
     def publish(self, tag: str, *targets: str) -> dict[str, str]:
         """Build and push images of the project as it stands: the variables that name them by digest."""
@@ -72,6 +74,7 @@ class Site:
             self.project.run("docker", "push", "--quiet", f"{name}:{tag}")
             shown = self.project.run("docker", "image", "inspect", "--format={{json .RepoDigests}}", f"{name}:{tag}")
             digest = next(each for each in json.loads(shown) if each.startswith(f"{name}@"))
+            self.published.extend([f"{name}:{tag}", digest])
             named["TRAIN_IMAGE" if target == "train" else "IMAGE"] = digest
         return named
 
@@ -171,10 +174,9 @@ def site_of(project: Project, host: Host, registry: str, **settings: str) -> Ite
         yield site
     finally:
         host.docker("compose", "--project-name", f"{project.slug}-prod", "down", "--volumes", "--timeout=1")
-        pushed = f"--filter=reference={registry}/{project.slug}*"
-        for docker in (host.docker, Host("", {}).docker):
-            if images := set(docker("images", "--quiet", pushed).split()):
-                docker("image", "rm", "--force", *images)
+        for machine in (host, Host("", {})):
+            where = ["--host", machine.engine] if machine.engine else []
+            project.try_run("docker", *where, "image", "rm", "--force", *site.published)
 
 
 def edit(project: Project, path: str, old: str, new: str) -> None:
