@@ -388,6 +388,7 @@ def test_workers_are_replaced_with_the_service_and_lose_no_message(
             headers={"Idempotency-Key": os.urandom(8).hex()},
         )
         answers.append(answer.json()["id"])
+        time.sleep(0.1)
         return answer
 
     with site_of(project, host, registry, REPLICAS="1", WORKERS="1") as site:
