@@ -261,9 +261,9 @@ def test_a_release_takes_over_from_another_without_a_failed_request(web: Web) ->
 def test_a_release_that_cannot_serve_is_taken_back_before_anyone_meets_it(web: Web) -> None:
     before = web.site.containers().keys()
     with web.load() as seen:
-        failed = web.site.try_deploy("--wait=12", **web.sick)
+        failed = web.site.try_deploy("--wait=20", **web.sick)
     assert failed.returncode == 1
-    assert "is not healthy after 12 s" in failed.stdout
+    assert "is not healthy after 20 s" in failed.stdout
     assert '"event"' in failed.stdout, "the log of the replica that failed is missing"
     assert "sick" not in seen
     assert web.site.containers().keys() == before
