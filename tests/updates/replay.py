@@ -160,9 +160,10 @@ def replay(repository: Path, case: Case) -> Result:
         project.commit("Update")
         after = tree(project)
 
-        fresh = tree(
-            copy(repository, Path(folder) / "fresh", "harbour-desk", at=CANDIDATE, **case.answers, **case.new_answers)
-        )
+        now = answers_of(project)
+        named = now["project_name"]
+        others = {name: answer for name, answer in now.items() if name != "project_name"}
+        fresh = tree(copy(repository, Path(folder) / "fresh", named, at=CANDIDATE, **others))
         edited = {path for paths in touched.values() for path in paths}
         managed = {path for path in {*fresh, *after, *before} if owner(path) == "managed"}
         untouched = {path for path in managed if path in fresh or path not in edited} - edited - ejected(case)
@@ -173,7 +174,6 @@ def replay(repository: Path, case: Case) -> Result:
         }
         strayed = [path for path in {*before, *after} - managed if before.get(path) != after.get(path)]
         strayed += [path for path in on_disk if on_disk[path] != after_disk.get(path)]
-        now = answers_of(project)
         expected = answers | case.new_answers
         return Result(
             case=case,
