@@ -51,6 +51,12 @@ def test_managed_files_say_so_and_how_to_extend_them(
             assert "Managed by Towpath" not in project.text(path), path
 
 
+def test_git_ignores_nothing_that_is_rendered(template: Path, tmp_path: Path) -> None:
+    """Copier neither sees nor keeps the edits of a file that git ignores."""
+    project = copy(template, tmp_path)
+    assert project.git("ls-files", "--others", "--ignored", "--exclude-standard") == ""
+
+
 def test_there_are_enough_slots_for_all_that_is_seeded_or_ejected(ownership: Ownership) -> None:
     table = (ROOT / "extensions/ownership.yml").read_text()
     slots = [int(number) for number in re.findall(r"{{ \(kept or \[\]\)\[(\d+)\] }}", table)]

@@ -1,4 +1,4 @@
-"""Every managed file can be extended without an edit, and each extension really takes. docs/extending.md is the table."""
+"""Every managed file can be extended without an edit, and each extension really takes (docs/extending.md)."""
 
 import json
 import re
