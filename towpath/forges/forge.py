@@ -1,7 +1,7 @@
 """What a forge can do for a fleet, whichever forge it is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -130,16 +130,13 @@ class Forge(ABC):
         """
 
     @abstractmethod
-    def _open(self, remote: Remote, branch: str, title: str, body: str) -> Request:
+    def _open(self, remote: Remote, branch: str, title: str, body: str, labels: Sequence[str]) -> Request:
         """Open a request into the default branch; RequestExistsError if there is one."""
 
     @abstractmethod
     def _edit(self, request: Request, title: str, body: str) -> Request: ...
 
-    @abstractmethod
-    def _label(self, request: Request, labels: list[str]) -> None: ...
-
-    def propose(self, repository: str, branch: str, title: str, body: str, labels: list[str] | None = None) -> Request:
+    def propose(self, repository: str, branch: str, title: str, body: str, labels: Sequence[str] = ()) -> Request:
         """Open the one request that a branch gets, or bring the open one up to date.
 
         Safe to repeat after being killed at any point, and when two runs race: the forge itself allows one open request
@@ -151,15 +148,11 @@ class Forge(ABC):
             return found
         if found is None or found.state is not State.OPEN:
             try:
-                request = self._open(self.repository(repository), branch, title, body)
+                return self._open(self.repository(repository), branch, title, body, labels)
             except RequestExistsError:
                 found = self.newest_request(repository, branch)
                 if found is None or found.state is not State.OPEN:
                     raise
-            else:
-                if labels:
-                    self._label(request, labels)
-                return request
         if (found.title, found.body) == (title, body):
             return found
         return self._edit(found, title, body)

@@ -1,7 +1,7 @@
 """GitHub, on github.com or an enterprise's own server, through its REST API."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -139,22 +139,22 @@ class GitHub(Forge):
         if answer.is_error and self.request(request.repository, request.number).state is not State.MERGED:
             raise NotMergeableError(f"{request.url} was not merged: {message(answer)}")
 
-    def _open(self, remote: Remote, branch: str, title: str, body: str) -> Request:
+    def _open(self, remote: Remote, branch: str, title: str, body: str, labels: Sequence[str]) -> Request:
         content = {"title": title, "body": body, "head": branch, "base": remote.branch}
         answer = self._api.call("POST", f"/repos/{remote.name}/pulls", json=content, allow={422})
         if answer.status_code == 422:
             if "already exists" in answer.text:
                 raise RequestExistsError(f"{remote.name} already has a request for {branch}")
             raise ForgeError(self._explain(answer))
-        return self._pull(remote.name, answer)
+        request = self._pull(remote.name, answer)
+        if labels:
+            path = f"/repos/{remote.name}/issues/{request.number}/labels"
+            self._api.call("POST", path, json={"labels": list(labels)})
+        return request
 
     def _edit(self, request: Request, title: str, body: str) -> Request:
         path = f"/repos/{request.repository}/pulls/{request.number}"
         return self._pull(request.repository, self._api.call("PATCH", path, json={"title": title, "body": body}))
-
-    def _label(self, request: Request, labels: list[str]) -> None:
-        path = f"/repos/{request.repository}/issues/{request.number}/labels"
-        self._api.call("POST", path, json={"labels": labels})
 
     def _pull(self, repository: str, answer: httpx2.Response) -> Request:
         return _Pull.model_validate_json(answer.content).request(repository)

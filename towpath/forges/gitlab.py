@@ -1,7 +1,7 @@
 """GitLab, on gitlab.com or an organisation's own server, through its REST API."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -119,12 +119,13 @@ class GitLab(Forge):
         if answer.is_error and self.request(request.repository, request.number).state is not State.MERGED:
             raise NotMergeableError(f"{request.url} was not merged: {message(answer)}")
 
-    def _open(self, remote: Remote, branch: str, title: str, body: str) -> Request:
+    def _open(self, remote: Remote, branch: str, title: str, body: str, labels: Sequence[str]) -> Request:
         content = {
             "source_branch": branch,
             "target_branch": remote.branch,
             "title": title,
             "description": body,
+            "labels": ",".join(labels),
             "remove_source_branch": True,
         }
         answer = self._api.call("POST", f"{project(remote.name)}/merge_requests", json=content, allow={409})
@@ -133,14 +134,8 @@ class GitLab(Forge):
         return _MergeRequest.model_validate_json(answer.content).request(remote.name)
 
     def _edit(self, request: Request, title: str, body: str) -> Request:
-        return self._change(request, {"title": title, "description": body})
-
-    def _label(self, request: Request, labels: list[str]) -> None:
-        self._change(request, {"add_labels": ",".join(labels)})
-
-    def _change(self, request: Request, content: dict[str, str]) -> Request:
         path = f"{project(request.repository)}/merge_requests/{request.number}"
-        answer = self._api.call("PUT", path, json=content)
+        answer = self._api.call("PUT", path, json={"title": title, "description": body})
         return _MergeRequest.model_validate_json(answer.content).request(request.repository)
 
     def _one(self, repository: str, number: int) -> _MergeRequest:
