@@ -54,7 +54,7 @@ def update(
         partial: Commit what merges even when other files are in conflict; those stay as the project has them.
 
     Raises:
-        BlockedError: The plan is blocked, the branch holds other people's commits or is checked out, the repository moved
-            on since the plan, or the check failed. Nothing has changed.
+        BlockedError: The plan is blocked, the branch holds other people's commits or is checked out, the repository
+            moved on since the plan, or the check failed. Nothing has changed.
     """
     raise NotImplementedError
