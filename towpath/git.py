@@ -1,5 +1,6 @@
 """Run git: bytes in, bytes out, typed errors, and no surprise from the caller's environment."""
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import GitError
+
+log = logging.getLogger(__name__)
 
 _OF_THE_CALLER = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
 _ALWAYS = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
@@ -59,6 +62,7 @@ def git(
     except FileNotFoundError as error:
         missing = "git is not installed" if directory.is_dir() else f"there is no folder {directory}"
         raise GitError(f"git {arguments[0]}", missing) from error
+    log.debug("%s: git %s ended with %d", directory, arguments, done.returncode)
     if done.returncode not in codes:
         raise GitError(f"git {' '.join(arguments)}"[:200], done.stderr.decode(errors="replace"))
     return done.stdout
