@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,9 +22,11 @@ from urllib.parse import parse_qs
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from .errors import GitError, TowpathError
+from .errors import Exit, GitError, TowpathError
 from .forges import ForgeError, Forges, without_password
 from .git import git
+from .log import logged
+from .repository import Repository
 from .template import Template
 from .update import BRANCH
 
@@ -38,12 +39,12 @@ class SelectorError(TowpathError):
     """What was named is no repository, list of repositories or owner of repositories."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Member:
     """A repository of a fleet.
 
     Attributes:
-        name: What reports call it: the full name on its forge, else the address or path as it was given.
+        name: What reports call it: the full name on its forge, else the address; a folder's own name.
         url: The address to clone, or the path of a local repository.
         forge: `github`, `gitlab`, or "" when it is on neither.
         branch: The default branch, or "" to ask the repository itself.
@@ -59,9 +60,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why nothing came of a member."""
+    """Why nothing came of a member.
+
+    Attributes:
+        message: What went wrong, and what to do about it.
+        exit: The exit code that it calls for.
+    """
 
     message: str
+    exit: Exit = Exit.PROBLEM
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Shard:
 
 
 def select(selectors: Iterable[str], forges: Forges) -> list[Member]:
-    """The repositories that selectors name, each once, ordered by name.
+    """The repositories that selectors name, each once, in their order.
 
     Args:
         selectors: Each one is a folder; a file with a selector per line; `github:OWNER` or `gitlab:GROUP`, either with
@@ -104,7 +111,7 @@ def select(selectors: Iterable[str], forges: Forges) -> list[Member]:
     for selector in selectors:
         for member in _select(selector, forges):
             found.setdefault(member.url, member)
-    return sorted(found.values())
+    return list(found.values())
 
 
 def _select(selector: str, forges: Forges) -> Iterator[Member]:
@@ -117,7 +124,7 @@ def _select(selector: str, forges: Forges) -> Iterator[Member]:
             if topics <= remote.topics:
                 yield Member(remote.name, remote.url, kind, remote.branch)
     elif path.is_dir():
-        yield Member(selector, str(path.resolve()), local=True)
+        yield Member(path.resolve().name, str(path.resolve()), local=True)
     elif path.is_file():
         for line in path.read_text().splitlines():
             if named := line.partition("#")[0].strip():
@@ -125,8 +132,8 @@ def _select(selector: str, forges: Forges) -> Iterator[Member]:
                 yield from _select(str(relative) if relative.exists() else named, forges)
     elif "://" in selector or (":" in selector and "/" in rest):
         try:
-            forge, name = forges.of(selector)
-            yield Member(name, selector, "github" if forge is forges.github else "gitlab")
+            place = forges.place(selector)
+            yield Member(place.name, selector, place.kind)
         except ForgeError:
             yield Member(without_password(selector), selector)
     else:
@@ -138,9 +145,8 @@ def _select(selector: str, forges: Forges) -> Iterator[Member]:
 def checkout(member: Member, cache: Path | None = None) -> Path:
     """The member's repository: its own folder, or a bare clone in the cache that is brought up to date.
 
-    The clone has the default branch and the branches of this tool, all commits and, where the remote can do that, of the
-    contents only what is asked for. It is a cache: one that cannot be brought up to date, such as after a power cut,
-    is made anew.
+    The clone has the default branch and the branches of this tool, all commits and, where the remote can do that, only
+    those contents that are asked for. It is a cache: one that is damaged, such as by a power cut, is made anew.
 
     Raises:
         GitError: The remote refuses or cannot be reached.
@@ -155,6 +161,8 @@ def checkout(member: Member, cache: Path | None = None) -> Path:
                 _fetch(member, folder)
                 return folder
             except GitError as error:
+                # Fails as well when it is the remote that cannot be had.
+                git(folder.parent, "ls-remote", "--quiet", member.url, "HEAD")
                 log.warning("cloning again: %s", error)
                 shutil.rmtree(folder)
         folder.mkdir()
@@ -207,7 +215,7 @@ class Fleet(Generic[T]):
     """
 
     def __init__(self, task: Callable[[Member], T], jobs: int | None = None, logs: Path | None = None) -> None:
-        self.task = partial(_work, task, logs)
+        self.task = partial(attempt, task, logs)
         self.jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
 
     def run(self, members: Iterable[Member]) -> Iterator[tuple[Member, T | Problem]]:
@@ -262,34 +270,44 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(task: Callable[[Member], T], logs: Path | None, member: Member) -> T | Problem:
-    with _log_of(member, logs):
+def attempt(task: Callable[[Member], T], logs: Path | None, member: Member) -> T | Problem:
+    """Do a task for a member, with a log of its own; what goes wrong becomes a Problem."""
+    with logged(logs, member.name):
         began = time.monotonic()
         try:
             return task(member)
         except TowpathError as error:
-            log.error("%s", error)
-            return Problem(str(error))
+            log.warning("%s", error)
+            return Problem(str(error), error.exit)
         except Exception as error:
             log.exception("unexpected")
-            return Problem(f"{type(error).__name__}: {error}")
+            return Problem(f"unexpected {type(error).__name__}: {error}")
         finally:
             log.info("%.2f s", time.monotonic() - began)
 
 
-@contextmanager
-def _log_of(member: Member, folder: Path | None) -> Iterator[None]:
-    if folder is None:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / f"{member.name.strip('/').replace('/', '_')}.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root = logging.getLogger("towpath")
-    root.setLevel(logging.DEBUG)
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()
+def visit(
+    work: Callable[[Repository, Template], T],
+    source: str | None,
+    cache: Path | None,
+    answers_file: str,
+    since: float,
+    member: Member,
+) -> T:
+    """Do something with a member's repository and its template.
+
+    Args:
+        work: What to do.
+        source: Where the template is, or None for what the repository says.
+        cache: See `checkout`.
+        answers_file: See `Repository.open`.
+        since: When the run began, in seconds since the epoch.
+        member: The member.
+    """
+    repository = Repository.open(checkout(member, cache), answers_file=answers_file)
+    return work(repository, _template(source or repository.source, cache, since))
+
+
+@lru_cache(maxsize=8)
+def _template(source: str, cache: Path | None, since: float) -> Template:
+    return open_template(source, cache, since)
