@@ -49,6 +49,7 @@ class Member:
         forge: `github`, `gitlab`, or "" when it is on neither.
         branch: The default branch, or "" to ask the repository itself.
         local: It is a repository on this machine that is used as it is.
+        topics: The topics that it has on its forge.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Member:
     forge: str = ""
     branch: str = ""
     local: bool = False
+    topics: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _select(selector: str, forges: Forges) -> Iterator[Member]:
         topics = set(parse_qs(query).get("topic", []))
         for remote in forges.named(kind).repositories(owner.strip("/")):
             if topics <= remote.topics:
-                yield Member(remote.name, remote.url, kind, remote.branch)
+                yield Member(remote.name, remote.url, kind, remote.branch, topics=remote.topics)
     elif path.is_dir():
         yield Member(path.resolve().name, str(path.resolve()), local=True)
     elif path.is_file():
