@@ -25,14 +25,13 @@ from .errors import TowpathError
 from .fleet import Fleet, Member, Problem, visit
 from .forges import Checks, ForgeError, Forges, State
 from .plan import plan
-from .publish import publish
+from .publish import LABELS, publish
 from .repository import Repository
 from .template import Template
 
 log = logging.getLogger(__name__)
 
 SCHEMA: Final = 1
-LABELS = ("towpath",)
 # A forge needs a moment to start pipelines; a repository that has none by then has none at all.
 NO_CHECKS = timedelta(minutes=10)
 
@@ -60,12 +59,12 @@ class Standing(BaseModel):
     outcome: Outcome = "waiting"
     checks: Checks = Checks.NONE
     by_hand: bool = Field(
-        False, description="Some files conflict, and the request says that a person has to merge them"
+        default=False, description="Some files conflict, and the request says that a person has to merge them"
     )
     repository: str = ""
     number: int = 0
-    request: str = Field("", description="Address of the request")
-    since: datetime | None = Field(None, description="When the request was opened or refreshed")
+    request: str = Field(default="", description="Address of the request")
+    since: datetime | None = Field(default=None, description="When the request was opened or refreshed")
     why: str = ""
 
     @property
@@ -88,14 +87,14 @@ class Standing(BaseModel):
 class Rollout(BaseModel):
     """What a rollout's file holds."""
 
-    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
     template: str
     version: str
     waves: list[str] = Field(description="What each wave is called")
     gate: Gate = "merged"
-    abort_over: float = Field(10, description="Percent of a wave that may fail")
+    abort_over: float = Field(default=10, description="Percent of a wave that may fail")
     auto_merge: bool = False
-    paused: str | None = Field(None, description="Why it does not go on by itself")
+    paused: str | None = Field(default=None, description="Why it does not go on by itself")
     repositories: dict[str, Standing]
 
     def wave(self, number: int) -> dict[str, Standing]:

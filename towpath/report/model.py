@@ -40,27 +40,28 @@ class Outlook(_Data):
     state: Literal["current", "clean", "blocked"]
     files: int = Field(description="Number of files that would change")
     conflicts: list[Conflict] = []
-    lost_edits: list[Conflict] = Field([], description="Edits that plain `copier update` would lose")
+    lost_edits: list[Conflict] = Field(default=[], description="Edits that plain `copier update` would lose")
 
 
 class Row(_Data):
     """One repository."""
 
     name: str = Field(description="Full name on its forge; the folder's name where it is on none")
-    url: str = Field("", description="Page for people, or empty")
-    template: str = Field("", description="Where its template is, as its answers file says")
-    version: str = Field("", description="The template's version that it has")
-    latest: str = Field("", description="The template's newest release")
-    behind: int = Field(0, description="Number of releases between them")
-    released: date | None = Field(None, description="When the version that it has was released")
+    url: str = Field(default="", description="Page for people, or empty")
+    template: str = Field(default="", description="Where its template is, as its answers file says")
+    version: str = Field(default="", description="The template's version that it has")
+    latest: str = Field(default="", description="The template's newest release")
+    behind: int = Field(default=0, description="Number of releases between them")
+    released: date | None = Field(default=None, description="When the version that it has was released")
     drift: dict[str, Literal["same", "edited", "missing"]] = Field(
-        {}, description="Each managed file against what the template rendered at that version and with those answers"
+        default={},
+        description="Each managed file against what the template rendered at that version and with those answers",
     )
-    ejected: list[str] = Field([], description="Managed files that the project has taken over")
-    removed: list[str] = Field([], description="Managed files that the project does without")
-    request: Request | None = Field(None, description="The open update request")
-    outlook: Outlook | None = Field(None, description="Null unless it was asked for")
-    problem: str | None = Field(None, description="Why something could not be told")
+    ejected: list[str] = Field(default=[], description="Managed files that the project has taken over")
+    removed: list[str] = Field(default=[], description="Managed files that the project does without")
+    request: Request | None = Field(default=None, description="The open update request")
+    outlook: Outlook | None = Field(default=None, description="Null unless it was asked for")
+    problem: str | None = Field(default=None, description="Why something could not be told")
 
     @property
     def known(self) -> bool:
@@ -81,7 +82,7 @@ class Row(_Data):
 class Report(_Data):
     """A fleet at a moment."""
 
-    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
     made: datetime
     repositories: list[Row]
 
