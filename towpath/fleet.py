@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from .errors import Exit, GitError, TowpathError
+from .errors import Exit, GitError, NotARepositoryError, TowpathError
 from .forges import ForgeError, Forges, without_password
 from .git import git
 from .log import logged
@@ -152,6 +152,7 @@ def checkout(member: Member, cache: Path | None = None) -> Path:
 
     Raises:
         GitError: The remote refuses or cannot be reached.
+        NotARepositoryError: It is empty.
     """
     if member.local:
         return Path(member.url)
@@ -178,7 +179,12 @@ def _fetch(member: Member, folder: Path) -> None:
     branch = member.branch or default_branch(folder)
     ours = BRANCH.partition("/")[0]
     refspecs = [f"+refs/heads/{name}:refs/heads/{name}" for name in (branch, f"{ours}/*")]
-    git(folder, "fetch", "--quiet", "--prune", "--no-tags", "--filter=blob:none", "origin", *refspecs)
+    try:
+        git(folder, "fetch", "--quiet", "--prune", "--no-tags", "--filter=blob:none", "origin", *refspecs)
+    except GitError as error:
+        if "couldn't find remote ref" in error.stderr:
+            raise NotARepositoryError(f"{member.name} has no commit on {branch} yet.") from error
+        raise
     git(folder, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
 
 
