@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+Paths = Annotated[list[Path], typer.Argument(help="Projects, each a folder or a bare repository.", metavar="PATH...")]
+TemplateSource = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        help="Where to find the template when it is not where the projects say, such as a mirror or a clone. "
+        "Projects of a template with another name are reported as not from it.",
+        metavar="SOURCE",
+    ),
+]
+To = Annotated[str | None, typer.Option("--to", help="The version, by default the newest release.", metavar="VERSION")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data", "-d", help="Give an answer now; the value is read as YAML, as in `ejected=[Dockerfile]`.",
+        metavar="NAME=VALUE",
+    ),
+]  # fmt: skip
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder for mirrors of templates and for renders.", envvar="TOWPATH_CACHE", show_default=False),
+]
+
+
+def answers(data: list[str] | None) -> dict[str, Any]:
+    """Read `--data`.
+
+    Raises:
+        typer.BadParameter: A value has no name or is not YAML.
+    """
+    found: dict[str, Any] = {}
+    for item in data or []:
+        name, separator, value = item.partition("=")
+        if not separator or not name:
+            raise typer.BadParameter(f"write NAME=VALUE, not {item}")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise typer.BadParameter(f"the value of {name} is not YAML: {error}") from error
+    return found
