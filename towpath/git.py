@@ -1,5 +1,6 @@
 """Run git: bytes in, bytes out, typed errors, and no surprise from the caller's environment."""
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import GitError
+
+log = logging.getLogger(__name__)
 
 _INHERITED = {
     name: value
@@ -42,12 +45,16 @@ class Entry(NamedTuple):
 
 
 def git(
-    directory: Path, *arguments: str, stdin: bytes | None = None, environment: Mapping[str, str] | None = None
+    directory: Path,
+    *arguments: str,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    codes: tuple[int, ...] = (0,),
 ) -> bytes:
     """Run git in a folder or bare repository and return what it printed.
 
     Raises:
-        GitError: It ended with another code than 0, or git is not installed.
+        GitError: It ended with another code than the expected ones, or git is not installed.
     """
     command = ["git", "-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", *arguments]
     try:
@@ -57,7 +64,8 @@ def git(
     except FileNotFoundError as error:
         missing = "git is not installed" if directory.is_dir() else f"there is no folder {directory}"
         raise GitError(f"git {arguments[0]}", missing) from error
-    if done.returncode:
+    log.debug("%s: git %s ended with %d", directory, arguments, done.returncode)
+    if done.returncode not in codes:
         raise GitError(f"git {' '.join(arguments)}"[:200], done.stderr.decode(errors="replace"))
     return done.stdout
 

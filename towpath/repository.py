@@ -89,6 +89,11 @@ class Repository:
         return "sha256" if len(self.head) == 64 else "sha1"
 
     @property
+    def root(self) -> Path:
+        """The repository's own folder, which differs from `path` when the project lies deeper."""
+        return self.path.parents[self.prefix.count("/") - 1] if self.prefix else self.path
+
+    @property
     def source(self) -> str:
         """Where the template is, as the answers file says; a relative path is made absolute."""
         source = str(self.answers["_src_path"])

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from .errors import TemplateError
+from .plan import own_answers, require_origin
 from .repository import Repository
 from .template import Template
 
@@ -53,4 +55,28 @@ def status(repository: Repository, template: Template) -> Status:
     Raises:
         OtherTemplateError: The repository was made from another template.
     """
-    raise NotImplementedError
+    require_origin(repository, template)
+    version = repository.version
+    known: dict[str, Any] = {
+        "name": repository.name,
+        "source": repository.source,
+        "version": version,
+        "latest": template.latest,
+    }
+    try:
+        known["behind"] = template.behind(version)
+        render = template.render(version, repository.answers, name=repository.name, data=own_answers(repository))
+        managed = template.ownership(version).managed
+    except TemplateError as error:
+        return Status(**known, problem=str(error))
+    drift: dict[str, Drift] = {}
+    for path, file in sorted(render.files.items()):
+        # What is only ever written when it is missing is the project's.
+        if path == repository.answers_file or path in render.kept:
+            continue
+        now = repository.files.get(path)
+        drift[path] = "missing" if now is None else "same" if now == file.entry(repository.algorithm) else "edited"
+    for answer in ("ejected", "removed"):
+        if managed and isinstance(value := repository.answers.get(answer), list):
+            known[answer] = tuple(map(str, value))
+    return Status(**known, drift=drift)

@@ -24,7 +24,14 @@ Data = Annotated[
         metavar="NAME=VALUE",
     ),
 ]  # fmt: skip
+AnswersFile = Annotated[
+    str, typer.Option("--answers-file", help="The answers file, for projects made from several templates.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+LogFolder = Annotated[
+    Path | None,
+    typer.Option("--log", help="Folder for one log per project: every git command, and what checks printed."),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(help="Folder for mirrors of templates and for renders.", envvar="TOWPATH_CACHE", show_default=False),

@@ -1,10 +1,60 @@
 """`towpath plan`."""
 
+import json
+from typing import Any
+
+import typer
+
+from ..errors import Exit
 from . import app
-from .options import Paths
+from .local import each
+from .options import AnswersFile, AsJson, Cache, Data, LogFolder, Paths, TemplateSource, To, answers
+from .text import show_error, show_plan
 
 
 @app.command()
-def plan(paths: Paths) -> None:
-    """Not there yet."""
-    raise NotImplementedError(paths)
+def plan(
+    paths: Paths,
+    to: To = None,
+    data: Data = None,
+    template: TemplateSource = None,
+    answers_file: AnswersFile = ".copier-answers.yml",
+    as_json: AsJson = False,
+    log: LogFolder = None,
+    cache: Cache = None,
+) -> None:
+    """Say what an update would do, before anything exists.
+
+    For each project: the files that change, conflicts with their cause, edits that plain `copier update` would lose,
+    answers that would flip, questions that need an answer, and what the releases ask of your own files. Nothing is
+    written, not even into `.git`; the last commit counts, uncommitted changes are not looked at.
+
+    Ends with 3 when a project is blocked.
+
+    - `towpath plan .`: what the newest release would change here
+
+    - `towpath plan . --to v0.4.0 --json`: the same for one release, for a program
+
+    - `towpath plan . --data 'ejected=[Dockerfile]'`: what taking over a file would do
+    """
+    from ..plan import plan as compute
+
+    given = answers(data)
+    code = Exit.DONE
+    found: list[dict[str, Any]] = []
+    for outcome in each(
+        paths, template, cache, answers_file, log, lambda made, source: compute(made, source, to, given)
+    ):
+        if outcome.value is None:
+            code = code or Exit.PROBLEM
+            found.append({"name": outcome.name, "problem": str(outcome.error)})
+        else:
+            code = Exit.BLOCKED if outcome.value.state == "blocked" else code
+            found.append(outcome.value.to_json())
+        if not as_json and outcome.value:
+            show_plan(outcome.value)
+        elif outcome.error:
+            show_error(outcome.name, outcome.error)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, default=str))
+    raise typer.Exit(code)
