@@ -2,7 +2,9 @@
 
 FLASK = {
     "README.md": "# Ticket Office\n\nSells tickets for small theatres. It has done so since 2019.\n",
-    "requirements.txt": "flask==3.1.0\nflask-sqlalchemy>=3.1\npsycopg2-binary==2.9.10  # the driver\n-r more.txt\ngunicorn\n",
+    "requirements.txt": (
+        "flask==3.1.0\nflask-sqlalchemy>=3.1\npsycopg2-binary==2.9.10  # the driver\n-r more.txt\ngunicorn\n"
+    ),
     "requirements-dev.txt": "pytest\nredis\n",
     "app/__init__.py": "from flask import Flask\n\ndef create_app():\n    return Flask(__name__)\n",
     "app/templates/index.html": "<h1>Tickets</h1>\n",
@@ -20,7 +22,7 @@ FLASK = {
         "version: '3'\nservices:\n  web:\n    build: .\n    ports: ['5000:5000']\n"
         "  db:\n    image: postgres:13\n  cache:\n    image: docker.io/library/redis:6-alpine\n"
     ),
-    ".github/workflows/ci.yml": "on: push\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n      - run: pytest\n",
+    ".github/workflows/ci.yml": "on: push\njobs: {test: {runs-on: ubuntu-latest, steps: [{run: pytest}]}}\n",
     ".gitignore": "__pycache__/\n",
 }
 
@@ -36,7 +38,7 @@ DJANGO = {
     "requirements/dev.txt": "-r base.txt\npytest-django\npsycopg2\n",
     "docker/Dockerfile": "FROM python:3.12-alpine AS base\nRUN apk add libpq\nFROM base\nCOPY . .\n",
     "docker-compose.prod.yml": "services:\n  web:\n    image: registry.example.com/clinic:latest\n",
-    ".gitlab-ci.yml": "deploy:\n  script:\n    - ssh root@host 'cd clinic && docker compose -f docker-compose.prod.yml up -d'\n",
+    ".gitlab-ci.yml": "deploy:\n  script:\n    - ssh root@host docker compose -f docker-compose.prod.yml up -d\n",
 }
 
 POETRY = {
@@ -48,7 +50,7 @@ POETRY = {
     ),
     "poetry.lock": "",
     "parcel_tracker/__init__.py": "",
-    "parcel_tracker/main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n\n@app.get('/health')\ndef health(): ...\n",
+    "parcel_tracker/main.py": "from fastapi import FastAPI\n\napp = FastAPI(redoc_url='/health')\n",
     "tests/__init__.py": "",
     "Dockerfile": (
         "FROM python:3.12 AS builder\nRUN apt-get update && apt-get install -y gcc libffi-dev\nRUN pip install poetry\n"
@@ -77,11 +79,14 @@ READY = {
 MODEL = {
     "setup.py": (
         "from setuptools import setup\n\nVERSION = '1.0'\n\nsetup(name='churn-model', version=VERSION, "
-        "description='Who is about to leave.', install_requires=['flask', 'scikit-learn>=1', 'psycopg2'], packages=['churn'])\n"
+        "description='Who is about to leave.', packages=['churn'], "
+        "install_requires=['flask', 'scikit-learn>=1', 'psycopg2'])\n"
     ),
     "churn/__init__.py": "",
     "churn/serve.py": "import os\n\nport = os.environ['PORT']\n",
-    "Dockerfile": "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN apt-get update; apt-get -y install libgomp1\nCOPY . .\n",
+    "Dockerfile": (
+        "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN apt-get update; apt-get -y install libgomp1\nCOPY . .\n"
+    ),
 }
 
 SHAPES = {"flask": FLASK, "django": DJANGO, "poetry": POETRY, "ready": READY, "model": MODEL}

@@ -1,20 +1,15 @@
 """What a repository still lacks for the managed files that it now has, told from those files themselves."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from .existing import Existing, document, instructions, stages
+from .existing import SIGNS, Existing, document, final_stages, instructions, stages
 
-FRAMEWORKS = (
-    "fastapi starlette litestar flask quart django djangorestframework sanic aiohttp falcon bottle tornado connexion "
-    "robyn blacksheep pyramid cherrypy uvicorn hypercorn gunicorn granian"
-).split()
 # A tool reads such a file only where one of the project's own points to it.
 POINTERS = {
     ".towpath/ruff.toml": ("pyproject.toml", 'set `extend = ".towpath/ruff.toml"` under [tool.ruff]'),
@@ -40,24 +35,29 @@ class Gap:
     todo: str
 
 
-def gaps(after: Existing, managed: Mapping[str, str], subfolder: bool = False) -> list[Gap]:
+def gaps(after: Existing, managed: Mapping[str, str], seedable: Sequence[str] = ()) -> list[Gap]:
     """What the managed files count on and the project does not have.
 
     Args:
         after: The repository as adoption would leave it.
         managed: The text of each managed file that is the template's there, by its path.
-        subfolder: Whether the project is a folder in a larger repository.
+        seedable: Paths that the template could write once.
     """
-    found = [*_pipelines(after, managed, subfolder), *_targets(after, managed), *_commands(after, managed)]
+    found = [
+        *_pipelines(after, managed),
+        *_context(after, managed),
+        *_targets(after, managed),
+        *_commands(after, managed),
+    ]
     if "Dockerfile" in managed:
-        found = [*_image(after, managed["Dockerfile"]), *found]
+        found = [*_image(after, managed["Dockerfile"], seedable), *found]
     for path, (pointer, todo) in POINTERS.items():
         if path in managed and path not in after.files.get(pointer, ""):
             found.append(Gap(path, f"{pointer} does not point to it, so no tool reads it.", f"In {pointer}, {todo}."))
     return found
 
 
-def _image(after: Existing, dockerfile: str) -> Iterator[Gap]:
+def _image(after: Existing, dockerfile: str, seedable: Sequence[str]) -> Iterator[Gap]:
     """What the Dockerfile copies, installs and runs."""
     command = _entrypoint(dockerfile)
     yield from _project_table(after, dockerfile, command)
@@ -67,12 +67,25 @@ def _image(after: Existing, dockerfile: str) -> Iterator[Gap]:
         if name == "pyproject.toml" or optional or _exists(after, source):
             continue
         if name == "uv.lock":
-            yield Gap("Dockerfile", "There is no uv.lock, and an image build stops without it.", "Run `uv lock` and commit it.")
+            yield Gap(
+                "Dockerfile",
+                "There is no uv.lock, and an image build stops without it.",
+                "Run `uv lock` and commit it.",
+            )
         elif name == "src":
             where = f" (the code is in {', '.join(after.packages)})" if after.packages else ""
-            yield Gap("Dockerfile", f"There is no src/{where}, the only code that gets into the image.", "Move the package into src/.")
+            yield Gap(
+                "Dockerfile",
+                f"There is no src/{where}, the only code that gets into the image.",
+                "Move the package into src/.",
+            )
         else:
-            yield Gap("Dockerfile", f"There is no {name}, which it copies.", f"Create {name}, or own the Dockerfile.")
+            seeds = [path for path in seedable if path == name or path.startswith(f"{name}/")]
+            pattern = name if name in seeds else f"'{name}/*'"
+            how = (
+                f"create it, or adopt with --seed {pattern}" if seeds else "create it, or keep a Dockerfile of your own"
+            )
+            yield Gap("Dockerfile", f"There is no {name}, which it copies.", f"{how[0].upper()}{how[1:]}.")
     package = re.search(r"src/(\w+)/__init__\.py", dockerfile)
     if package and _exists(after, "src") and not _exists(after, f"src/{package[1]}"):
         yield Gap(
@@ -87,8 +100,10 @@ def _image(after: Existing, dockerfile: str) -> Iterator[Gap]:
             f"No code mentions {probe[1]}, which the health check asks: the container would never be healthy.",
             f"Answer {probe[1]} with 200 once the service can do its work.",
         )
-    if not any(name in after.dependencies for name in FRAMEWORKS):
-        yield Gap("Dockerfile", "No web framework is among the dependencies.", "The image is for a service that speaks HTTP.")
+    if not any(name in after.dependencies for name in SIGNS["frameworks"]):
+        yield Gap(
+            "Dockerfile", "No web framework is among the dependencies.", "The image is for a service that speaks HTTP."
+        )
     elif not after.mentions(r"\bPORT\b", r"\.py$"):
         yield Gap(
             "Dockerfile",
@@ -100,20 +115,36 @@ def _image(after: Existing, dockerfile: str) -> Iterator[Gap]:
 def _project_table(after: Existing, dockerfile: str, command: str | None) -> Iterator[Gap]:
     """What `uv sync` and the command need from pyproject.toml."""
     if "pyproject.toml" not in after.files:
-        yield Gap("Dockerfile", "There is no pyproject.toml.", "`uv init --package` makes one; `uv add -r` takes requirements over.")
+        yield Gap(
+            "Dockerfile",
+            "There is no pyproject.toml.",
+            "`uv init --package` makes one; `uv add -r` takes requirements over.",
+        )
         return
     if not after.pyproject:
         yield Gap("Dockerfile", "pyproject.toml cannot be read as TOML.", "Mend it first.")
         return
     project = after.pyproject.get("project")
     if not project:
-        yield Gap("Dockerfile", "pyproject.toml has no [project] table, which uv installs from.", "Move the metadata to [project].")
+        yield Gap(
+            "Dockerfile",
+            "pyproject.toml has no [project] table, which uv installs from.",
+            "Move the metadata to [project].",
+        )
         return
     backend = after.pyproject.get("build-system", {}).get("build-backend")
     if backend is None:
-        yield Gap("Dockerfile", "pyproject.toml has no [build-system]: uv would not install the project.", "Build with uv_build.")
+        yield Gap(
+            "Dockerfile",
+            "pyproject.toml has no [build-system]: uv would not install the project.",
+            "Build with uv_build.",
+        )
     elif backend != "uv_build" and "--offline" in dockerfile:
-        yield Gap("Dockerfile", f"The project is built by {backend}, which the build cannot fetch offline.", "Build with uv_build.")
+        yield Gap(
+            "Dockerfile",
+            f"The project is built by {backend}, which the build cannot fetch offline.",
+            "Build with uv_build.",
+        )
     if command and command not in project.get("scripts", {}):
         others = f" (it has {', '.join(after.scripts)})" if after.scripts else ""
         yield Gap(
@@ -127,19 +158,25 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
     except InvalidSpecifier:
         return
     if image and not allowed.contains(f"{image[1]}.0"):
-        yield Gap("Dockerfile", f"requires-python is {allowed}, but the image has Python {image[1]}.", "Allow it once the tests pass on it.")
+        yield Gap(
+            "Dockerfile",
+            f"requires-python is {allowed}, but the image has Python {image[1]}.",
+            "Allow it once the tests pass on it.",
+        )
 
 
-def _pipelines(after: Existing, managed: Mapping[str, str], subfolder: bool) -> Iterator[Gap]:
+def _pipelines(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
     """What the jobs run."""
     for path, text in managed.items():
         if not (path == ".gitlab-ci.yml" or path.startswith(".github/workflows/")):
             continue
-        if subfolder:
+        if after.subfolder:
             yield Gap(path, "A forge reads it only at the root of a repository.", "Answer [] for ci, or move it there.")
         for tool in ("pre-commit", "pytest"):
             if re.search(rf"uv run [^\n]*\b{tool}\b", text) and tool not in after.files.get("pyproject.toml", ""):
-                yield Gap(path, f"{tool} is not among the project's development dependencies.", f"Run `uv add --dev {tool}`.")
+                yield Gap(
+                    path, f"{tool} is not among the project's development dependencies.", f"Run `uv add --dev {tool}`."
+                )
 
 
 def _targets(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
@@ -155,23 +192,59 @@ def _targets(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
         else:
             continue
         if missing := sorted(wanted - there):
-            stated = f"no stage {', '.join(missing)}" if len(missing) == 1 else f"none of the stages {', '.join(missing)}"
+            stated = (
+                f"no stage {', '.join(missing)}" if len(missing) == 1 else f"none of the stages {', '.join(missing)}"
+            )
             yield Gap(path, f"Your Dockerfile has {stated}, which it builds.", f"Add them, or do without {path}.")
 
 
+def _context(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
+    """What the project's own Dockerfiles copy and a managed .dockerignore keeps out."""
+    let_in = {line[1:].strip("/") for line in managed.get(".dockerignore", "").splitlines() if line.startswith("!")}
+    for path in after.dockerfiles if let_in else ():
+        if path in managed or path.startswith(".devcontainer/"):
+            continue
+        sources = [re.sub(r"^\.(/|$)|/$", "", source) or "everything" for source in _copied(after.files[path])]
+        if kept_out := sorted({source for source in sources if source.partition("/")[0] not in let_in}):
+            yield Gap(
+                ".dockerignore",
+                f"It keeps what it does not name out of every build; {path}, which is yours, copies {', '.join(kept_out)}.",
+                "Do without .dockerignore as long as you build with that Dockerfile.",
+            )
+
+
 def _commands(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
-    """The subcommands of the console script that managed files call."""
-    if not (command := _entrypoint(managed.get("Dockerfile", ""))):
+    """The commands that managed Compose files run in the image, and that it is healthy when they wait for that."""
+    kept = "Dockerfile" not in managed
+    final = [
+        instruction
+        for stage in final_stages(after.dockerfiles.get("Dockerfile", []))
+        for instruction in stage.instructions
+    ]
+    names = {instruction.name for instruction in final}
+    if not names:
         return
+    command = _entrypoint(managed.get("Dockerfile", "")) or ""
     called: dict[str, str] = {}
     for path, text in managed.items():
-        if path.startswith("compose"):
-            for service in ((document(text) or {}).get("services") or {}).values():
-                if isinstance(service, dict) and service.get("build") and isinstance(words := service.get("command"), list):
-                    called.setdefault(str(words[0]), path)
+        if not path.startswith("compose"):
+            continue
+        for service in ((document(text) or {}).get("services") or {}).values():
+            # Images of others come with commands of their own.
+            if service.get("build") or str(service.get("image")).startswith("${"):
+                words = service.get("command")
+                called |= {str(words[0]): path} if isinstance(words, list) else {}
+        if kept and "condition: service_healthy" in text and "HEALTHCHECK" not in names:
+            yield Gap(
+                path, "It waits until the service is healthy, and your Dockerfile has no HEALTHCHECK.", "Add one."
+            )
     for name, path in called.items():
-        if not _knows(after, name):
-            yield Gap(path, f"No code seems to know the command `{command} {name}`, which it runs.", f"Add it, or own {path}.")
+        if kept and "ENTRYPOINT" not in names:
+            missing = f"It runs the command `{name}` in the image, and your Dockerfile has no ENTRYPOINT to take it."
+            yield Gap(path, missing, f"Add one, or own {path}.")
+        elif not _knows(after, name):
+            missing = f"It runs `{f'{command} {name}'.strip()}`, and no code seems to know that command."
+            yield Gap(path, missing, f"Add it, or own {path}.")
 
 
 def _knows(after: Existing, command: str) -> bool:

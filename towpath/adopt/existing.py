@@ -7,13 +7,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+SIGNS: dict[str, list[str]] = tomllib.loads(Path(__file__).with_name("signs.toml").read_text())
 COMPOSE_FILE = re.compile(r"(docker-)?compose(\.[\w.-]+)?\.ya?ml")
 DEVELOPMENT = re.compile(r"(^|[^a-z])(dev|develop|development|tests?|testing|docs?|lint|ci)([^a-z]|$)")
 
@@ -31,14 +32,16 @@ class Existing:
     """A repository that no template made.
 
     Attributes:
-        files: The text of each file that git has, by its path; whatever is large or binary maps to the empty string.
+        files: Every path that git has, with the text of those files that tell something; others map to "".
         folder: The name of its folder.
-        remotes: The addresses it is fetched from and pushed to.
+        remotes: The addresses that it is fetched from.
+        subfolder: Whether it is a folder of a larger repository.
     """
 
     files: Mapping[str, str]
     folder: str
     remotes: tuple[str, ...] = ()
+    subfolder: bool = False
 
     @cached_property
     def pyproject(self) -> dict[str, Any]:
@@ -92,13 +95,17 @@ class Existing:
     def _requirements(self) -> Iterator[tuple[str, str]]:
         project = self.pyproject.get("project", {})
         groups = [project.get("dependencies", [])]
-        groups += [lines for name, lines in project.get("optional-dependencies", {}).items() if not is_development(name)]
+        groups += [
+            lines for name, lines in project.get("optional-dependencies", {}).items() if not is_development(name)
+        ]
         for lines in groups:
             yield from (("pyproject.toml", str(line)) for line in lines)
         poetry = self.pyproject.get("tool", {}).get("poetry", {})
         yield from (("pyproject.toml", name) for name in poetry.get("dependencies", {}) if name != "python")
         for path, text in self.files.items():
-            if re.fullmatch(r"requirements[\w.-]*\.(txt|in)|requirements/[\w.-]+\.(txt|in)", path) and not is_development(path):
+            if re.fullmatch(
+                r"requirements[\w.-]*\.(txt|in)|requirements/[\w.-]+\.(txt|in)", path
+            ) and not is_development(path):
                 yield from ((path, re.split(r"\s#|\s--", line)[0].strip()) for line in text.splitlines())
         required = self.setup.get("install_requires", [])
         source = "setup.py" if "setup.py" in self.files else "setup.cfg"
@@ -117,7 +124,9 @@ class Existing:
             for path in self.files
             if (name := PurePosixPath(path).name) in {"Dockerfile", "Containerfile"} or name.startswith("Dockerfile.")
         ]
-        return {path: instructions(self.files[path]) for path in sorted(found, key=lambda path: (path.count("/"), path))}
+        return {
+            path: instructions(self.files[path]) for path in sorted(found, key=lambda path: (path.count("/"), path))
+        }
 
     @cached_property
     def services(self) -> dict[str, dict[str, Any]]:
@@ -156,7 +165,9 @@ class Existing:
     def mentions(self, pattern: str, names: str) -> str | None:
         """The first file whose path fits the pattern `names` and whose text has a match of `pattern`."""
         expression, name = re.compile(pattern, re.MULTILINE), re.compile(names)
-        return next((path for path in sorted(self.files) if name.search(path) and expression.search(self.files[path])), None)
+        return next(
+            (path for path in sorted(self.files) if name.search(path) and expression.search(self.files[path])), None
+        )
 
 
 def is_development(name: str) -> bool:

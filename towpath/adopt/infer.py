@@ -5,18 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .existing import Existing, final_stages
-
-POSTGRESQL = ("asyncpg", "psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "psycopg-c", "pg8000", "aiopg")
-OTHER_DATABASES = ("pymongo", "motor", "beanie", "mysqlclient", "pymysql", "aiomysql", "asyncmy", "oracledb", "pyodbc")
-REDIS = ("redis", "valkey", "aioredis", "django-redis", "fakeredis", "aiocache", "arq")
-QUEUES = ("celery", "rq", "django-rq", "arq", "dramatiq", "taskiq", "huey", "faststream", "aiokafka", "aio-pika", "pika", "kombu")
-MODELS = ("onnxruntime", "onnxruntime-gpu", "scikit-learn", "torch", "tensorflow", "xgboost", "lightgbm", "catboost", "transformers")
-BUILD_ONLY = frozenset(
-    "build-essential gcc g++ clang make cmake ninja-build pkg-config pkgconf autoconf automake libtool git curl wget gnupg gnupg2 "
-    "ca-certificates lsb-release apt-transport-https software-properties-common python3 python3-pip python3-venv "
-    "nodejs npm unzip rustc cargo".split()
-)
+from .existing import SIGNS, Existing, final_stages
 
 
 @dataclass(frozen=True)
@@ -53,11 +42,11 @@ def infer(existing: Existing) -> list[Proposal]:
     return [proposal for proposal in proposals if proposal]
 
 
-def _depends(existing: Existing, names: Iterable[str]) -> tuple[str, str] | None:
-    """The first of some packages that it depends on, and how to say so."""
+def _depends(existing: Existing, names: Iterable[str]) -> str | None:
+    """How to say that it depends on one of these packages."""
     for name in names:
         if file := existing.dependencies.get(name):
-            return name, f"{file} depends on {name}"
+            return f"{file} depends on {name}"
     return None
 
 
@@ -73,8 +62,10 @@ def _name(existing: Existing) -> Proposal:
     if name := existing.project.get("name"):
         return Proposal("project_name", str(name), "pyproject.toml names it so")
     if name := existing.setup.get("name"):
-        return Proposal("project_name", str(name), f"{'setup.cfg' if 'setup.cfg' in existing.files else 'setup.py'} names it so")
-    for remote in existing.remotes:
+        return Proposal(
+            "project_name", str(name), f"{'setup.cfg' if 'setup.cfg' in existing.files else 'setup.py'} names it so"
+        )
+    for remote in () if existing.subfolder else existing.remotes:
         if name := re.split(r"[/:]", remote.rstrip("/").removesuffix(".git"))[-1]:
             return Proposal("project_name", name, f"it is {remote_without_secrets(remote)}")
     return Proposal("project_name", existing.folder, "its folder is called so")
@@ -93,14 +84,16 @@ def _description(existing: Existing) -> Proposal | None:
 
 
 def _app_type(existing: Existing) -> Proposal:
-    if found := _depends(existing, MODELS):
-        return Proposal("app_type", "ml", found[1])
-    if found := _depends(existing, QUEUES):
-        return Proposal("app_type", "microservice", f"{found[1]}, so a worker does part of its work")
+    if found := _depends(existing, SIGNS["models"]):
+        return Proposal("app_type", "ml", found)
+    if found := _depends(existing, SIGNS["queues"]):
+        return Proposal("app_type", "microservice", f"{found}, so a worker does part of its work")
     vite = existing.mentions(r'"vite"\s*:', r"(^|/)package\.json$")
     if vite:
         return Proposal("app_type", "static", f"{vite} builds a front end with Vite")
-    page = next((path for path in sorted(existing.files) if re.search(r"(^|/)templates/.*\.(html|jinja|j2)$", path)), None)
+    page = next(
+        (path for path in sorted(existing.files) if re.search(r"(^|/)templates/.*\.(html|jinja|j2)$", path)), None
+    )
     if page:
         return Proposal("app_type", "static", f"it renders pages, such as {page}")
     return Proposal("app_type", "web", "nothing here renders pages, works off a queue or loads a model")
@@ -111,29 +104,31 @@ def _accelerator(existing: Existing) -> Proposal:
         for stage in final_stages(dockerfile):
             if "cuda" in stage.base:
                 return Proposal("accelerator", "cuda", f"{path} builds on {stage.base}")
-    if found := _depends(existing, ["onnxruntime-gpu", "tensorflow-gpu", "cupy", "nvidia-cudnn-cu12"]):
-        return Proposal("accelerator", "cuda", found[1])
-    if path := existing.mentions(r"driver:\s*nvidia|runtime:\s*nvidia", r"compose[\w.-]*\.ya?ml$"):
-        return Proposal("accelerator", "cuda", f"{path} reserves an NVIDIA GPU")
+    if found := _depends(existing, SIGNS["gpu"]):
+        return Proposal("accelerator", "cuda", found)
+    if file := existing.mentions(r"driver:\s*nvidia|runtime:\s*nvidia", r"compose[\w.-]*\.ya?ml$"):
+        return Proposal("accelerator", "cuda", f"{file} reserves an NVIDIA GPU")
     return Proposal("accelerator", "cpu", "nothing here asks for a GPU")
 
 
 def _database(existing: Existing) -> Proposal:
-    if found := _depends(existing, POSTGRESQL):
-        return Proposal("database", "postgresql", found[1])
-    if found := _runs(existing, {"postgres", "postgresql", "postgis", "pgvector", "timescaledb"}):
+    if found := _depends(existing, SIGNS["postgresql"]):
         return Proposal("database", "postgresql", found)
-    if path := existing.mentions(r"django\.db\.backends\.postgresql|postgres(ql)?(\+\w+)?://", r"\.(py|ini|toml|env\.example)$"):
+    if found := _runs(existing, SIGNS["postgresql_images"]):
+        return Proposal("database", "postgresql", found)
+    if path := existing.mentions(
+        r"django\.db\.backends\.postgresql|postgres(ql)?(\+\w+)?://", r"\.(py|ini|toml|env\.example)$"
+    ):
         return Proposal("database", "postgresql", f"{path} connects to PostgreSQL")
-    if found := _depends(existing, OTHER_DATABASES):
-        return Proposal("database", "none", f"{found[1]}, a database that Towpath does not run")
+    if found := _depends(existing, SIGNS["other_databases"]):
+        return Proposal("database", "none", f"{found}, a database that Towpath does not run")
     return Proposal("database", "none", "nothing here uses PostgreSQL")
 
 
 def _cache(existing: Existing) -> Proposal:
-    if found := _depends(existing, REDIS):
-        return Proposal("cache", "redis", found[1])
-    if found := _runs(existing, {"redis", "valkey", "redis-stack", "redis-stack-server", "keydb"}):
+    if found := _depends(existing, SIGNS["redis"]):
+        return Proposal("cache", "redis", found)
+    if found := _runs(existing, SIGNS["redis_images"]):
         return Proposal("cache", "redis", found)
     return Proposal("cache", "none", "nothing here uses Redis")
 
@@ -161,7 +156,9 @@ def _system_packages(existing: Existing) -> Proposal:
             for word in match[1].split()
             if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(=\S+)?", word)
         ]
-        needed = [name for name in dict.fromkeys(installed) if name not in BUILD_ONLY and not name.endswith("-dev")]
+        needed = [
+            name for name in dict.fromkeys(installed) if name not in SIGNS["build_only"] and not name.endswith("-dev")
+        ]
         left_out = sorted(set(installed) - set(needed))
         aside = f"; {', '.join(left_out)} left out as needed for building alone" if left_out else ""
         if needed:
@@ -169,12 +166,18 @@ def _system_packages(existing: Existing) -> Proposal:
         if left_out:
             return Proposal("system_packages", [], f"{path} installs nothing to run with{aside}")
         if any(re.search(r"\bapk\s+add\b|\b(micro)?dnf\s+install\b|\byum\s+install\b", run) for run in runs):
-            return Proposal("system_packages", [], f"{path} installs packages that are not Debian's: name theirs in Debian")
+            return Proposal(
+                "system_packages", [], f"{path} installs packages that are not Debian's: name theirs in Debian"
+            )
     return Proposal("system_packages", [], "no Dockerfile installs any")
 
 
 def _ci(existing: Existing) -> Proposal:
-    workflow = next((path for path in sorted(existing.files) if re.fullmatch(r"\.github/workflows/.+\.ya?ml", path)), None)
+    if existing.subfolder:
+        return Proposal("ci", [], "it is a folder of a larger repository, and forges read pipelines at the root alone")
+    workflow = next(
+        (path for path in sorted(existing.files) if re.fullmatch(r"\.github/workflows/.+\.ya?ml", path)), None
+    )
     evidence = {
         "github": f"{workflow} is there" if workflow else None,
         "gitlab": ".gitlab-ci.yml is there" if ".gitlab-ci.yml" in existing.files else None,
@@ -182,8 +185,7 @@ def _ci(existing: Existing) -> Proposal:
     if not any(evidence.values()):
         for remote in existing.remotes:
             host = re.sub(r"^\w+://|^[^/@]*@", "", remote).rpartition("@")[2].partition("/")[0]
-            forge = next((name for name in evidence if name in host.lower()), None)
-            if forge:
+            if forge := next((name for name in evidence if name in host.lower()), ""):
                 evidence[forge] = f"it is {remote_without_secrets(remote)}"
                 break
     forges = [name for name, found in evidence.items() if found]

@@ -155,11 +155,17 @@ class _Chosen:
     @staticmethod
     def _possible(option: str, state: State) -> bool:
         """Replacing and keeping need a file to replace or keep; nothing can be written where a folder is in the way."""
-        return option == "remove" or (state in {State.DIFFERS, State.DISPLACES}) or (option == "keep" and state is State.IN_THE_WAY)
+        return (
+            option == "remove"
+            or (state in {State.DIFFERS, State.DISPLACES})
+            or (option == "keep" and state is State.IN_THE_WAY)
+        )
 
     def refuse_unused(self) -> None:
         for option, pattern in sorted(self._unused):
-            raise TowpathError(f"--{option} {pattern} names no path that this could be done with; --dry-run lists them.")
+            raise TowpathError(
+                f"--{option} {pattern} names no path that this could be done with; --dry-run lists them."
+            )
 
 
 _MANAGED = {"replace": Choice.REPLACE, "keep": Choice.KEEP, "remove": Choice.REMOVE}

@@ -22,7 +22,7 @@ Exit codes: 0 done or nothing to do; 1 something could not be used, the message 
 """,
 )
 
-from . import plan, status, update  # noqa: E402, F401  (each adds its command to `app`)
+from . import adopt, plan, status, update  # noqa: E402, F401  (each adds its command to `app`)
 
 
 def main() -> None:
