@@ -1,6 +1,7 @@
 """Push an update and open, or refresh, its one request."""
 
 import re
+from collections.abc import Sequence
 
 from .errors import BlockedError, GitError
 from .forges import Forges, Request
@@ -18,12 +19,12 @@ def publish(
     branch: str = BRANCH,
     lock: bool = True,
     check: str | None = None,
-    labels: list[str] | None = None,
+    labels: Sequence[str] = (),
 ) -> tuple[Result, Request | None]:
     """Update a repository on a branch of its forge, and ask for it to be merged.
 
-    Safe to repeat, and after being killed at any point: the branch is pushed only where it is as it was fetched, and the
-    forge has one request for it. What merges is pushed even when other files are in conflict; those stay as the project
+    Safe to repeat, and after being killed at any point: the branch is pushed only where it is as it was fetched, and
+    the forge has one request for it. What merges is pushed even when other files conflict; those stay as the project
     has them, and the request says so.
 
     Args:

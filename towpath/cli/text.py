@@ -13,7 +13,8 @@ _STATES = {"current": "dim", "clean": "green", "blocked": "bold red"}
 
 def show_error(name: str, error: Exception) -> None:
     """A line on standard error."""
-    errors.print(Text.assemble((f"{name}: ", "bold"), (str(error), "red")))
+    message = str(error)
+    errors.print(Text.assemble(("" if name in message else f"{name}: ", "bold"), (message, "red")))
 
 
 def show_plan(plan: Plan) -> None:
