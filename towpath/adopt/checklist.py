@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from .existing import SIGNS, Existing, document, final_stages, instructions, stages
+from .existing import SIGNS, Existing, document, final_stages, instructions, stages, table
 
 # A tool reads such a file only where one of the project's own points to it.
 POINTERS = {
@@ -124,7 +124,7 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
     if not after.pyproject:
         yield Gap("Dockerfile", "pyproject.toml cannot be read as TOML.", "Mend it first.")
         return
-    project = after.pyproject.get("project")
+    project = table(after.pyproject, "project")
     if not project:
         yield Gap(
             "Dockerfile",
@@ -132,7 +132,7 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
             "Move the metadata to [project].",
         )
         return
-    backend = after.pyproject.get("build-system", {}).get("build-backend")
+    backend = table(after.pyproject, "build-system").get("build-backend")
     if backend is None:
         yield Gap(
             "Dockerfile",
@@ -145,7 +145,7 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
             f"The project is built by {backend}, which the build cannot fetch offline.",
             "Build with uv_build.",
         )
-    if command and command not in project.get("scripts", {}):
+    if command and command not in after.scripts:
         others = f" (it has {', '.join(after.scripts)})" if after.scripts else ""
         yield Gap(
             "Dockerfile",
@@ -208,7 +208,7 @@ def _context(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
         if kept_out := sorted({source for source in sources if source.partition("/")[0] not in let_in}):
             yield Gap(
                 ".dockerignore",
-                f"It keeps what it does not name out of every build; {path}, which is yours, copies {', '.join(kept_out)}.",
+                f"It lets only what it names into a build; {path}, which is yours, copies {', '.join(kept_out)}.",
                 "Do without .dockerignore as long as you build with that Dockerfile.",
             )
 

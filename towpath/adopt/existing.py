@@ -46,16 +46,12 @@ class Existing:
     @cached_property
     def pyproject(self) -> dict[str, Any]:
         """pyproject.toml, or nothing where there is none that can be read."""
-        try:
-            return tomllib.loads(self.files.get("pyproject.toml", ""))
-        except tomllib.TOMLDecodeError:
-            return {}
+        return toml(self.files.get("pyproject.toml", ""))
 
     @property
     def project(self) -> dict[str, Any]:
         """The table `[project]`, with what Poetry's own table says where it says nothing."""
-        poetry = self.pyproject.get("tool", {}).get("poetry", {})
-        return {**poetry, **self.pyproject.get("project", {})}
+        return {**table(self.pyproject, "tool", "poetry"), **table(self.pyproject, "project")}
 
     @cached_property
     def setup(self) -> dict[str, Any]:
@@ -93,15 +89,13 @@ class Existing:
         return found
 
     def _requirements(self) -> Iterator[tuple[str, str]]:
-        project = self.pyproject.get("project", {})
-        groups = [project.get("dependencies", [])]
-        groups += [
-            lines for name, lines in project.get("optional-dependencies", {}).items() if not is_development(name)
-        ]
+        project = table(self.pyproject, "project")
+        groups = [project.get("dependencies")]
+        groups += [lines for name, lines in table(project, "optional-dependencies").items() if not is_development(name)]
         for lines in groups:
-            yield from (("pyproject.toml", str(line)) for line in lines)
-        poetry = self.pyproject.get("tool", {}).get("poetry", {})
-        yield from (("pyproject.toml", name) for name in poetry.get("dependencies", {}) if name != "python")
+            yield from (("pyproject.toml", str(line)) for line in (lines if isinstance(lines, list) else []))
+        for name in table(self.pyproject, "tool", "poetry", "dependencies"):
+            yield "pyproject.toml", name
         for path, text in self.files.items():
             if re.fullmatch(
                 r"requirements[\w.-]*\.(txt|in)|requirements/[\w.-]+\.(txt|in)", path
@@ -109,12 +103,9 @@ class Existing:
                 yield from ((path, re.split(r"\s#|\s--", line)[0].strip()) for line in text.splitlines())
         required = self.setup.get("install_requires", [])
         source = "setup.py" if "setup.py" in self.files else "setup.cfg"
-        yield from ((source, str(line)) for line in (required.splitlines() if isinstance(required, str) else required))
-        try:
-            pipfile = tomllib.loads(self.files.get("Pipfile", ""))
-        except tomllib.TOMLDecodeError:
-            pipfile = {}
-        yield from (("Pipfile", name) for name in pipfile.get("packages", {}))
+        lines = required.splitlines() if isinstance(required, str) else required
+        yield from ((source, str(line)) for line in (lines if isinstance(lines, list | tuple) else []))
+        yield from (("Pipfile", name) for name in table(toml(self.files.get("Pipfile", "")), "packages"))
 
     @cached_property
     def dockerfiles(self) -> dict[str, list[Instruction]]:
@@ -149,7 +140,7 @@ class Existing:
     @property
     def scripts(self) -> list[str]:
         """The console scripts it installs."""
-        return list(self.project.get("scripts", {}))
+        return list(table(self.project, "scripts"))
 
     @property
     def packages(self) -> list[str]:
@@ -168,6 +159,23 @@ class Existing:
         return next(
             (path for path in sorted(self.files) if name.search(path) and expression.search(self.files[path])), None
         )
+
+
+def toml(text: str) -> dict[str, Any]:
+    """A TOML document; nothing where it cannot be read."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def table(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A table in a document; nothing where there is none of these names."""
+    for name in names:
+        document = document.get(name, {})
+        if not isinstance(document, dict):
+            return {}
+    return document
 
 
 def is_development(name: str) -> bool:

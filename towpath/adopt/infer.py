@@ -147,7 +147,7 @@ def _image_base(existing: Existing, packages: list[str]) -> Proposal:
 
 def _system_packages(existing: Existing) -> Proposal:
     for path, dockerfile in existing.dockerfiles.items():
-        runs = [i.value for stage in final_stages(dockerfile) for i in stage.instructions if i.name == "RUN"]
+        runs = [i.value for stage in reversed(final_stages(dockerfile)) for i in stage.instructions if i.name == "RUN"]
         installed = [
             word.partition("=")[0]
             for run in runs

@@ -1,6 +1,7 @@
 """`towpath adopt`."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -190,7 +191,11 @@ def _ask_about_paths(repository: Any, plan: Any, choices: Any) -> None:
         ("Seeded files to write once", choices.seed, [path for path in new if path not in managed]),
     ):
         if offered:
-            console.print(Text(f"{label}: none, or some of {' '.join(offered)}"))
+            # Seeded files are many, and chosen by their folder.
+            shown = (
+                offered if target is choices.remove else dict.fromkeys(re.sub("/.*", "/*", path) for path in offered)
+            )
+            console.print(Text(f"{label}: none, or some of {' '.join(shown)}"))
             words = Prompt.ask("Paths or patterns", default="none", console=console)
             if words != "none":
                 target += words.replace(",", " ").split()
