@@ -12,6 +12,7 @@ class Exit(IntEnum):
         USAGE: The command line is wrong.
         BLOCKED: An update was stopped before it changed anything; `towpath plan` says why.
         BEHIND: With `--check`: something is out of date or has drifted.
+        WAITING: A rollout waits for requests to be merged or to become green; run it again later.
         INTERRUPTED: Stopped by Ctrl-C; repositories are as they were.
     """
 
@@ -20,6 +21,7 @@ class Exit(IntEnum):
     USAGE = 2
     BLOCKED = 3
     BEHIND = 4
+    WAITING = 5
     INTERRUPTED = 130
 
 

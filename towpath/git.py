@@ -12,11 +12,8 @@ from .errors import GitError
 
 log = logging.getLogger(__name__)
 
-_INHERITED = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
-} | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+_OF_THE_CALLER = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
+_ALWAYS = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 class File(NamedTuple):
@@ -57,9 +54,10 @@ def git(
         GitError: It ended with another code than the expected ones, or git is not installed.
     """
     command = ["git", "-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_CALLER}
     try:
         done = subprocess.run(
-            command, cwd=directory, input=stdin, capture_output=True, env=_INHERITED | dict(environment or {})
+            command, cwd=directory, input=stdin, capture_output=True, env=inherited | _ALWAYS | dict(environment or {})
         )
     except FileNotFoundError as error:
         missing = "git is not installed" if directory.is_dir() else f"there is no folder {directory}"

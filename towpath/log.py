@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# What is logged is for the log of a repository; commands say themselves what a person has to know.
+logging.getLogger(__package__).addHandler(logging.NullHandler())
+
 
 @contextmanager
 def logged(folder: Path | None, name: str) -> Iterator[None]:

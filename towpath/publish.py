@@ -10,6 +10,8 @@ from .plan import Plan
 from .repository import Repository
 from .update import BRANCH, Result, update
 
+LABELS = ("towpath",)
+
 
 def publish(
     repository: Repository,

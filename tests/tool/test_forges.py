@@ -12,8 +12,8 @@ from typing import Any
 import gitlab as python_gitlab
 import pytest
 
-from towpath.forges import Checks, Forge, ForgeError, Forges, NotMergeableError, State
-from towpath.forges.github import GitHub, web_address
+from towpath.forges import Checks, Forge, ForgeError, Forges, NotMergeableError, State, github_pages
+from towpath.forges.github import GitHub
 from towpath.forges.gitlab import GitLab
 from towpath.git import git
 
@@ -326,7 +326,7 @@ def test_an_address_elsewhere_is_refused_without_its_password(url: str) -> None:
     ],
 )
 def test_an_enterprises_pages_are_found_from_its_api(api: str, web: str) -> None:
-    assert web_address(api) == web
+    assert github_pages(api) == web
 
 
 def test_the_stand_in_for_gitlab_serves_the_client_that_its_documentation_points_to(gitlab: FakeGitLab) -> None:

@@ -1,5 +1,6 @@
 """The command line: one module per command."""
 
+import logging
 import sys
 
 import typer
@@ -13,20 +14,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""Best practice across a fleet of repositories made from a Copier template.
 
-`towpath status` says where they stand, `towpath plan` what an update would do, `towpath update` does it on a branch.
+`towpath status` says where they stand, `towpath plan` what an update would do, `towpath update` does it on a branch,
+`towpath waves` brings it to a whole fleet, a few repositories first; `towpath adopt` lets an existing repository join.
 A work tree is never written to unless asked, and no commit ever holds a conflict marker.
 
 Exit codes: 0 done or nothing to do; 1 something could not be used, the message says what; 2 wrong command line;
-3 an update was stopped before it changed anything; 4 with `--check`, something is behind or has drifted;
-130 interrupted.
+3 an update was stopped before it changed anything, or a rollout is paused; 4 with `--check`, something is behind or has
+drifted; 5 a rollout waits; 130 interrupted.
 """,
 )
 
-from . import adopt, plan, status, update  # noqa: E402, F401  (each adds its command to `app`)
+from . import adopt, plan, status, update, waves  # noqa: E402, F401  (each adds its command to `app`)
 
 
 def main() -> None:
     """The console script."""
+    # Waiting for a rate limit can take an hour; a person should know.
+    logging.getLogger("towpath.forges").addHandler(logging.StreamHandler())
     try:
         app()
     except TowpathError as error:

@@ -6,7 +6,23 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-Paths = Annotated[list[Path], typer.Argument(help="Projects, each a folder or a bare repository.", metavar="PATH...")]
+Selectors = Annotated[
+    list[str],
+    typer.Argument(
+        help="Repositories: a folder (or bare repository); a file that lists them, one per line; `github:OWNER` or "
+        "`gitlab:GROUP`, each with `?topic=NAME` if only those are meant; the address of one to clone.",
+        metavar="REPOSITORY...",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Workers; by default one per core.", min=1)]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", help="Only this part of the fleet, as in 2/8. The same repository is always in the same part.",
+        metavar="NUMBER/OF",
+    ),
+]  # fmt: skip
 TemplateSource = Annotated[
     str | None,
     typer.Option(
@@ -28,6 +44,10 @@ AnswersFile = Annotated[
     str, typer.Option("--answers-file", help="The answers file, for projects made from several templates.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Page = Annotated[
+    Path | None,
+    typer.Option("--html", help="Also write a page for people to this file; it needs nothing else.", metavar="FILE"),
+]
 LogFolder = Annotated[
     Path | None,
     typer.Option("--log", help="Folder for one log per project: every git command, and what checks printed."),

@@ -1,25 +1,28 @@
 """`towpath plan`."""
 
 import json
+from functools import partial
 from typing import Any
 
 import typer
 
 from ..errors import Exit
 from . import app
-from .local import each
-from .options import AnswersFile, AsJson, Cache, Data, LogFolder, Paths, TemplateSource, To, answers
+from .fleet import each, members
+from .options import AnswersFile, AsJson, Cache, Data, Jobs, LogFolder, Selectors, ShardOf, TemplateSource, To, answers
 from .text import show_error, show_plan
 
 
 @app.command()
 def plan(
-    paths: Paths,
+    repositories: Selectors,
     to: To = None,
     data: Data = None,
     template: TemplateSource = None,
     answers_file: AnswersFile = ".copier-answers.yml",
     as_json: AsJson = False,
+    shard: ShardOf = None,
+    jobs: Jobs = None,
     log: LogFolder = None,
     cache: Cache = None,
 ) -> None:
@@ -35,6 +38,8 @@ def plan(
 
     - `towpath plan . --to v0.4.0 --json`: the same for one release, for a program
 
+    - `towpath plan github:acme --json`: for a whole organisation
+
     - `towpath plan . --data 'ejected=[Dockerfile]'`: what taking over a file would do
     """
     from ..plan import plan as compute
@@ -42,19 +47,18 @@ def plan(
     given = answers(data)
     code = Exit.DONE
     found: list[dict[str, Any]] = []
-    for outcome in each(
-        paths, template, cache, answers_file, log, lambda made, source: compute(made, source, to, given)
-    ):
+    work = partial(compute, to=to, data=given)
+    for outcome in each(members(repositories, shard), work, template, answers_file, cache, log, jobs):
         if outcome.value is None:
             code = code or Exit.PROBLEM
-            found.append({"name": outcome.name, "problem": str(outcome.error)})
+            found.append({"name": outcome.name, "problem": outcome.error and outcome.error.message})
         else:
             code = Exit.BLOCKED if outcome.value.state == "blocked" else code
             found.append(outcome.value.to_json())
         if not as_json and outcome.value:
             show_plan(outcome.value)
         elif outcome.error:
-            show_error(outcome.name, outcome.error)
+            show_error(outcome.name, outcome.error.message)
     if as_json:
         typer.echo(json.dumps(found, indent=2, default=str))
     raise typer.Exit(code)

@@ -1,26 +1,35 @@
 """`towpath status`."""
 
-import json
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ..errors import Exit
-from ..status import Status
+from ..report import Report, Row
 from . import app
-from .local import each
-from .options import AnswersFile, AsJson, Cache, LogFolder, Paths, TemplateSource
-from .text import console, show_error
+from .fleet import each, members
+from .options import AnswersFile, AsJson, Cache, Jobs, LogFolder, Page, Selectors, ShardOf, TemplateSource
+from .text import show_report
 
 
 @app.command()
 def status(
-    paths: Paths,
+    repositories: Selectors,
     template: TemplateSource = None,
     answers_file: AnswersFile = ".copier-answers.yml",
     as_json: AsJson = False,
+    page: Page = None,
+    conflicts: Annotated[
+        bool, typer.Option("--conflicts", help="Also compute whether an update would meet conflicts, and which.")
+    ] = False,
+    requests: Annotated[
+        bool, typer.Option("--requests", help="Also ask GitHub or GitLab for the open update request of each.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="End with 4 when something is behind or has drifted.")] = False,
+    shard: ShardOf = None,
+    jobs: Jobs = None,
     log: LogFolder = None,
     cache: Cache = None,
 ) -> None:
@@ -29,52 +38,38 @@ def status(
     - `towpath status .`: this project
 
     - `towpath status ~/src/*/ --json`: many, for a program
+
+    - `towpath status github:acme?topic=service gitlab:acme/shop --conflicts --requests --html fleet.html`: all of an
+      organisation and a group, for a manager
     """
-    from ..status import status as tell
+    from ..survey import survey
 
-    code = Exit.DONE
-    found: list[Status] = []
-    for outcome in each(paths, template, cache, answers_file, log, tell):
+    work = partial(survey, requests=requests, outlook=conflicts)
+    rows: list[Row] = []
+    selected = members(repositories, shard)
+    for outcome in each(selected, work, template, answers_file, cache, log, jobs):
         if outcome.value:
-            found.append(outcome.value)
+            rows.append(outcome.value.model_copy(update={"name": outcome.name}))
         elif outcome.error:
-            found.append(Status(outcome.name, problem=str(outcome.error)))
-        if found[-1].problem:
-            code = Exit.PROBLEM
-        elif check and (found[-1].behind or found[-1].drifted):
-            code = code or Exit.BEHIND
-    if as_json:
-        typer.echo(json.dumps([item.to_json() for item in found], indent=2))
-    else:
-        show(found)
-    raise typer.Exit(code)
+            rows.append(Row(name=outcome.name, problem=outcome.error.message))
+    report = Report.now(rows)
+    show_report(report, as_json=as_json, page=page)
+    if any(row.problem for row in rows):
+        raise typer.Exit(Exit.PROBLEM)
+    if check and any(row.behind or row.drifted for row in rows):
+        raise typer.Exit(Exit.BEHIND)
 
 
-def show(found: list[Status]) -> None:
-    """A table for a terminal; a line per project for a log."""
-    rows = [
-        (item.name, item.version, f"{item.behind} behind" if item.behind else "current", _drift(item), _taken(item))
-        for item in found
-        if not item.problem or item.version
-    ]
-    if console.is_terminal and rows:
-        table = Table("project", "version", "", "drift", "taken over or removed", box=None, header_style="bold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    else:
-        for row in rows:
-            console.print("  ".join(filter(None, row)), markup=False)
-    for item in found:
-        if item.problem:
-            show_error(item.name, RuntimeError(item.problem))
+@app.command()
+def report(
+    reports: Annotated[list[Path], typer.Argument(help="Files that `towpath status --json` wrote.", metavar="FILE...")],
+    as_json: AsJson = False,
+    page: Page = None,
+) -> None:
+    """Merge the reports of shards into one, and show it.
 
+    - `towpath report shard-*.json --html fleet.html`: one page of all
+    """
+    from ..report import merge
 
-def _drift(item: Status) -> str:
-    if item.problem:
-        return "not known"
-    return ", ".join(f"{path} {item.drift[path]}" for path in item.drifted) or "none"
-
-
-def _taken(item: Status) -> str:
-    return ", ".join([*(f"{path} taken over" for path in item.ejected), *(f"{path} removed" for path in item.removed)])
+    show_report(merge(Report.read(path) for path in reports), as_json=as_json, page=page)

@@ -1,9 +1,15 @@
 """What plans and updates look like in a terminal and in a log."""
 
+from pathlib import Path
+
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from ..plan import Plan
+from ..report import Report
+from ..report.page import render
+from ..report.table import show
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -11,10 +17,22 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 _STATES = {"current": "dim", "clean": "green", "blocked": "bold red"}
 
 
-def show_error(name: str, error: Exception) -> None:
+def show_error(name: str, error: str) -> None:
     """A line on standard error."""
-    message = str(error)
-    errors.print(Text.assemble(("" if name in message else f"{name}: ", "bold"), (message, "red")))
+    errors.print(Text.assemble(("" if name in error else f"{name}: ", "bold"), (error, "red")))
+
+
+def show_report(report: Report, *, as_json: bool, page: Path | None) -> None:
+    """A report in the form that was asked for."""
+    if page:
+        page.write_text(render(report), encoding="utf-8")
+    if as_json:
+        typer.echo(report.to_json())
+        return
+    show(report, console)
+    for row in report.repositories:
+        if row.problem:
+            show_error(row.name, row.problem)
 
 
 def show_plan(plan: Plan) -> None:

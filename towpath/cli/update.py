@@ -1,25 +1,28 @@
 """`towpath update`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial as bind
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from ..errors import BlockedError, Exit, TowpathError
+from ..errors import Exit
+from ..forges import Forges
 from ..plan import Plan
+from ..publish import LABELS
 from ..repository import Repository
 from ..template import Template
 from . import app
-from .local import each
-from .options import AnswersFile, AsJson, Cache, Data, LogFolder, Paths, TemplateSource, To, answers
+from .fleet import each, members
+from .options import AnswersFile, AsJson, Cache, Data, Jobs, LogFolder, Selectors, ShardOf, TemplateSource, To, answers
 from .text import console, show_error, show_plan
 
 
 @app.command()
 def update(
-    paths: Paths,
+    repositories: Selectors,
     to: To = None,
     data: Data = None,
     branch: Annotated[str, typer.Option(help="The branch that gets the commit.")] = "towpath/update",
@@ -56,6 +59,8 @@ def update(
     template: TemplateSource = None,
     answers_file: AnswersFile = ".copier-answers.yml",
     as_json: AsJson = False,
+    shard: ShardOf = None,
+    jobs: Jobs = None,
     log: LogFolder = None,
     cache: Cache = None,
 ) -> None:
@@ -75,42 +80,19 @@ def update(
 
     - `towpath update . --request`: all that a scheduled job needs
     """
-    from ..plan import plan as compute
-
-    given = answers(data)
-    forges: Any = None
-    if request:
-        from ..forges import Forges
-
-        forges = Forges()
-
-    def work(repository: Repository, source: Template) -> tuple[Plan, dict[str, Any]]:
-        from ..publish import publish
-        from ..update import fast_forward
-        from ..update import update as apply
-
-        planned = compute(repository, source, to, given)
-        if dry_run:
-            return planned, {"state": planned.state}
-        if request:
-            result, opened = publish(repository, planned, forges, branch=branch, lock=lock, check=check)
-            return planned, {**asdict(result), "request": opened and opened.url}
-        if here:
-            fast_forward(repository, None)
-        result = apply(repository, planned, branch=branch, lock=lock, check=check, partial=partial)
-        if here and result.commit:
-            fast_forward(repository, result)
-        return planned, {**asdict(result), "request": None}
-
+    selected = members(repositories, shard)
+    if not (request or dry_run) and (remote := [member.name for member in selected if not member.local]):
+        raise typer.BadParameter(f"{remote[0]} is not on this machine; add --request or --dry-run")
+    wanted = _Wanted(to, answers(data), branch, here, request, lock, check, partial, dry_run)
     code = Exit.DONE
     found: list[dict[str, Any]] = []
-    for outcome in each(paths, template, cache, answers_file, log, work):
-        if outcome.value is None:
-            error = outcome.error or TowpathError("failed")
-            code = Exit.BLOCKED if isinstance(error, BlockedError) else code or Exit.PROBLEM
-            found.append({"name": outcome.name, "problem": str(error)})
-            show_error(outcome.name, error)
+    for outcome in each(selected, bind(_update, wanted), template, answers_file, cache, log, jobs):
+        if outcome.error:
+            code = Exit.BLOCKED if outcome.error.exit is Exit.BLOCKED else code or Exit.PROBLEM
+            found.append({"name": outcome.name, "problem": outcome.error.message})
+            show_error(outcome.name, outcome.error.message)
             continue
+        assert outcome.value
         planned, done = outcome.value
         if done["state"] == "blocked":
             code = Exit.BLOCKED
@@ -121,6 +103,43 @@ def update(
     if as_json:
         typer.echo(json.dumps(found, indent=2, default=str))
     raise typer.Exit(code)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    to: str | None
+    data: dict[str, Any]
+    branch: str
+    here: bool
+    request: bool
+    lock: bool
+    check: str | None
+    partial: bool
+    dry_run: bool
+
+
+def _update(wanted: _Wanted, repository: Repository, template: Template) -> tuple[Plan, dict[str, Any]]:
+    from ..plan import plan as compute
+
+    planned = compute(repository, template, wanted.to, wanted.data)
+    if wanted.dry_run:
+        return planned, {"state": planned.state}
+    options: dict[str, Any] = {"branch": wanted.branch, "lock": wanted.lock, "check": wanted.check}
+    if wanted.request:
+        from ..publish import publish
+
+        result, opened = publish(repository, planned, Forges(), **options, labels=LABELS)
+        return planned, {**asdict(result), "request": opened and opened.url}
+
+    from ..update import fast_forward
+    from ..update import update as apply
+
+    if wanted.here:
+        fast_forward(repository, None)
+    result = apply(repository, planned, **options, partial=wanted.partial)
+    if wanted.here and result.commit:
+        fast_forward(repository, result)
+    return planned, {**asdict(result), "request": None}
 
 
 def _show_result(done: dict[str, Any], here: bool) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from .forge import Checks, Forge, ForgeError, NotMergeableError, Remote, Request, RequestExistsError, State, Token
@@ -19,6 +19,7 @@ __all__ = [
     "ForgeError",
     "Forges",
     "NotMergeableError",
+    "Place",
     "Remote",
     "Request",
     "RequestExistsError",
@@ -28,6 +29,20 @@ __all__ = [
 
 # user@host:path, which git takes for ssh.
 SSH = re.compile(r"(?:[^@/]+@)?(?P<host>[^/:]+):(?P<path>[^/].*)")
+
+
+class Place(NamedTuple):
+    """Where a repository is.
+
+    Attributes:
+        kind: `github` or `gitlab`.
+        name: Its full name.
+        page: Its page for people.
+    """
+
+    kind: str
+    name: str
+    page: str
 
 
 class Forges:
@@ -51,22 +66,48 @@ class Forges:
     def github(self) -> "GitHub":
         from .github import GitHub
 
-        return GitHub(
-            self._environment.get("GITHUB_API_URL") or "https://api.github.com", self._token("GITHUB_TOKEN", "GH_TOKEN")
-        )
+        return GitHub(self._github_api, self._github_token)
 
     @cached_property
     def gitlab(self) -> "GitLab":
         from .gitlab import GitLab
 
-        return GitLab(
-            self._environment.get("CI_API_V4_URL") or "https://gitlab.com/api/v4",
-            self._token("GITLAB_TOKEN", "CI_JOB_TOKEN"),
-        )
+        return GitLab(self._gitlab_api, self._gitlab_token)
+
+    @property
+    def _github_api(self) -> str:
+        return self._environment.get("GITHUB_API_URL") or "https://api.github.com"
+
+    @property
+    def _gitlab_api(self) -> str:
+        return self._environment.get("CI_API_V4_URL") or "https://gitlab.com/api/v4"
+
+    @property
+    def _github_token(self) -> Token | None:
+        return self._token("GITHUB_TOKEN", "GH_TOKEN")
+
+    @property
+    def _gitlab_token(self) -> Token | None:
+        return self._token("GITLAB_TOKEN", "CI_JOB_TOKEN")
 
     def named(self, kind: str) -> Forge:
         """`github` or `gitlab`."""
         return self.github if kind == "github" else self.gitlab
+
+    def place(self, url: str) -> Place:
+        """Where a remote's address leads; no connection is made.
+
+        Raises:
+            ForgeError: To neither of the forges.
+        """
+        pages = {"github": github_pages(self._github_api), "gitlab": gitlab_pages(self._gitlab_api)}
+        for kind, web in pages.items():
+            if name := full_name(url, web):
+                return Place(kind, name, f"{web}/{name}")
+        raise ForgeError(
+            f"{without_password(url)} is neither on {pages['github']} nor on {pages['gitlab']}. "
+            "For a server of your own set GITHUB_API_URL (https://HOST/api/v3) or CI_API_V4_URL (https://HOST/api/v4)."
+        )
 
     def of(self, url: str) -> tuple[Forge, str]:
         """The forge that a remote's address belongs to, and the repository's full name there.
@@ -74,13 +115,8 @@ class Forges:
         Raises:
             ForgeError: It is on neither of them.
         """
-        for forge in (self.github, self.gitlab):
-            if name := full_name(url, forge.web):
-                return forge, name
-        raise ForgeError(
-            f"{without_password(url)} is neither on {self.github.web} nor on {self.gitlab.web}. "
-            "For a server of your own set GITHUB_API_URL (https://HOST/api/v3) or CI_API_V4_URL (https://HOST/api/v4)."
-        )
+        place = self.place(url)
+        return self.named(place.kind), place.name
 
     def git_environment(self) -> dict[str, str]:
         """Variables with which git finds the tokens, for `git.git(environment=…)`.
@@ -89,13 +125,17 @@ class Forges:
         variable that holds it. A header that a checkout action left behind would be sent instead, so it is cleared.
         """
         settings: list[tuple[str, str]] = []
-        for forge in (self.github, self.gitlab):
-            if forge.token:
-                answer = f'echo username={forge.git_user}; echo "password=${forge.token.variable}"'
+        for web, user, token in (
+            (github_pages(self._github_api), "x-access-token", self._github_token),
+            (gitlab_pages(self._gitlab_api), "oauth2", self._gitlab_token),
+        ):
+            if token:
+                user = "gitlab-ci-token" if token.variable == "CI_JOB_TOKEN" else user
+                answer = f'echo username={user}; echo "password=${token.variable}"'
                 settings += [
-                    (f"credential.{forge.web}.helper", ""),
-                    (f"credential.{forge.web}.helper", f'!f() {{ test "$1" = get && {{ {answer}; }}; }}; f'),
-                    (f"http.{forge.web}/.extraheader", ""),
+                    (f"credential.{web}.helper", ""),
+                    (f"credential.{web}.helper", f'!f() {{ test "$1" = get && {{ {answer}; }}; }}; f'),
+                    (f"http.{web}/.extraheader", ""),
                 ]
         start = int(self._environment.get("GIT_CONFIG_COUNT") or 0)
         variables = {"GIT_CONFIG_COUNT": str(start + len(settings))}
@@ -105,6 +145,16 @@ class Forges:
 
     def _token(self, *variables: str) -> Token | None:
         return next((Token(name, value) for name in variables if (value := self._environment.get(name))), None)
+
+
+def github_pages(api_url: str) -> str:
+    """Where people go: programs go to https://api.HOST on GitHub's own domains, to https://HOST/api/v3 elsewhere."""
+    return api_url.rstrip("/").removesuffix("/api/v3").replace("://api.", "://", 1)
+
+
+def gitlab_pages(api_url: str) -> str:
+    """Where people go: programs go to /api/v4 below that."""
+    return api_url.rstrip("/").removesuffix("/api/v4")
 
 
 def full_name(url: str, web: str) -> str | None:

@@ -92,14 +92,10 @@ class Forge(ABC):
     """One forge, reached with one token. Every method raises ForgeError with what to do about it.
 
     Attributes:
-        web: Address of the pages for people, which is also where repositories are cloned from.
         token: What the environment gives, or None: then only what is public can be read.
-        git_user: The user name that goes with the token when git asks for one.
     """
 
-    web: str
     token: Token | None
-    git_user: str
 
     @abstractmethod
     def repositories(self, owner: str) -> Iterator[Remote]:

@@ -80,8 +80,6 @@ class GitHub(Forge):
         sleep: How to wait.
     """
 
-    git_user = "x-access-token"
-
     def __init__(
         self,
         api_url: str,
@@ -90,7 +88,6 @@ class GitHub(Forge):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.token = token
-        self.web = web_address(api_url)
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
         if token:
             headers["Authorization"] = f"Bearer {token.value}"
@@ -175,11 +172,6 @@ class GitHub(Forge):
             hint = f"it needs {needed}" if needed else "it may not reach this repository"
             return f"{call}: {message(answer)}. The token in {self.token.variable} is not enough: {hint}"
         return f"{call}: {message(answer)}"
-
-
-def web_address(api_url: str) -> str:
-    """Where people go: programs go to https://api.HOST on GitHub's own domains, to https://HOST/api/v3 elsewhere."""
-    return api_url.rstrip("/").removesuffix("/api/v3").replace("://api.", "://", 1)
 
 
 def message(answer: httpx2.Response) -> str:

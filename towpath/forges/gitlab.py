@@ -73,9 +73,7 @@ class GitLab(Forge):
 
     def __init__(self, api_url: str, token: Token | None, sleep: Callable[[float], None] = time.sleep) -> None:
         self.token = token
-        self.web = api_url.rstrip("/").removesuffix("/api/v4")
         self._of_a_job = token is not None and token.variable == "CI_JOB_TOKEN"
-        self.git_user = "gitlab-ci-token" if self._of_a_job else "oauth2"
         headers = {}
         if token:
             headers = {"JOB-TOKEN": token.value} if self._of_a_job else {"Authorization": f"Bearer {token.value}"}

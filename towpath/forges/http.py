@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ class Api:
         self._between_changes = between_changes
         self._sleep = sleep
         self._changed = float("-inf")
+        self._one_at_a_time = threading.Lock()
         self._client = httpx2.Client(
             headers={"User-Agent": "towpath", **headers}, timeout=httpx2.Timeout(60, connect=15), follow_redirects=True
         )
@@ -101,10 +103,11 @@ class Api:
             response = self.call("GET", following)
 
     def _space_changes(self) -> None:
-        pause = self._changed + self._between_changes - time.monotonic()
-        if pause > 0:
-            self._sleep(pause)
-        self._changed = time.monotonic()
+        with self._one_at_a_time:
+            pause = self._changed + self._between_changes - time.monotonic()
+            if pause > 0:
+                self._sleep(pause)
+            self._changed = time.monotonic()
 
 
 def is_limit(response: httpx2.Response) -> bool:
