@@ -28,7 +28,6 @@ from .git import git
 from .log import logged
 from .repository import Repository
 from .template import Template
-from .update import BRANCH
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +175,8 @@ def checkout(member: Member, cache: Path | None = None) -> Path:
 
 
 def _fetch(member: Member, folder: Path) -> None:
+    from .update import BRANCH
+
     branch = member.branch or default_branch(folder)
     ours = BRANCH.partition("/")[0]
     refspecs = [f"+refs/heads/{name}:refs/heads/{name}" for name in (branch, f"{ours}/*")]

@@ -24,8 +24,6 @@ from pydantic import BaseModel, Field, ValidationError
 from .errors import TowpathError
 from .fleet import Fleet, Member, Problem, visit
 from .forges import Checks, ForgeError, Forges, State
-from .plan import plan
-from .publish import LABELS, publish
 from .repository import Repository
 from .template import Template
 
@@ -233,6 +231,9 @@ class Asked:
 
 def ask(version: str, lock: bool, check: str | None, repository: Repository, template: Template) -> Asked:
     """Push the update of one repository and open or refresh its request."""
+    from .plan import plan
+    from .publish import LABELS, publish
+
     planned = plan(repository, template, version)
     result, request = publish(repository, planned, Forges(), lock=lock, check=check, labels=LABELS)
     if request is None:

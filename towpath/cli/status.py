@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ..errors import Exit
-from ..report import Report, Row
 from . import app
 from .fleet import each, members
 from .options import AnswersFile, AsJson, Cache, Jobs, LogFolder, Page, Selectors, ShardOf, TemplateSource
@@ -42,6 +41,7 @@ def status(
     - `towpath status github:acme?topic=service gitlab:acme/shop --conflicts --requests --html fleet.html`: all of an
       organisation and a group, for a manager
     """
+    from ..report import Report, Row
     from ..survey import survey
 
     work = partial(survey, requests=requests, outlook=conflicts)
@@ -70,6 +70,6 @@ def report(
 
     - `towpath report shard-*.json --html fleet.html`: one page of all
     """
-    from ..report import merge
+    from ..report import Report, merge
 
     show_report(merge(Report.read(path) for path in reports), as_json=as_json, page=page)

@@ -1,15 +1,15 @@
 """What plans and updates look like in a terminal and in a log."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from ..plan import Plan
-from ..report import Report
-from ..report.page import render
-from ..report.table import show
+if TYPE_CHECKING:
+    from ..plan import Plan
+    from ..report import Report
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -22,8 +22,11 @@ def show_error(name: str, error: str) -> None:
     errors.print(Text.assemble(("" if name in error else f"{name}: ", "bold"), (error, "red")))
 
 
-def show_report(report: Report, *, as_json: bool, page: Path | None) -> None:
+def show_report(report: "Report", *, as_json: bool, page: Path | None) -> None:
     """A report in the form that was asked for."""
+    from ..report.page import render
+    from ..report.table import show
+
     if page:
         page.write_text(render(report), encoding="utf-8")
     if as_json:
@@ -35,7 +38,7 @@ def show_report(report: Report, *, as_json: bool, page: Path | None) -> None:
             show_error(row.name, row.problem)
 
 
-def show_plan(plan: Plan) -> None:
+def show_plan(plan: "Plan") -> None:
     """A plan: one line that says how it stands, then a line per fact."""
     step = plan.old if plan.state == "current" else f"{plan.old} → {plan.new}"
     console.print(Text.assemble((plan.name, "bold"), f": {step}, ", (plan.state, _STATES[plan.state])))

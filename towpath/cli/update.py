@@ -3,21 +3,22 @@
 import json
 from dataclasses import asdict, dataclass
 from functools import partial as bind
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from ..errors import Exit
 from ..forges import Forges
-from ..plan import Plan
-from ..publish import LABELS
 from ..repository import Repository
 from ..template import Template
 from . import app
 from .fleet import each, members
 from .options import AnswersFile, AsJson, Cache, Data, Jobs, LogFolder, Selectors, ShardOf, TemplateSource, To, answers
 from .text import console, show_error, show_plan
+
+if TYPE_CHECKING:
+    from ..plan import Plan
 
 
 @app.command()
@@ -118,7 +119,7 @@ class _Wanted:
     dry_run: bool
 
 
-def _update(wanted: _Wanted, repository: Repository, template: Template) -> tuple[Plan, dict[str, Any]]:
+def _update(wanted: _Wanted, repository: Repository, template: Template) -> tuple["Plan", dict[str, Any]]:
     from ..plan import plan as compute
 
     planned = compute(repository, template, wanted.to, wanted.data)
@@ -126,7 +127,7 @@ def _update(wanted: _Wanted, repository: Repository, template: Template) -> tupl
         return planned, {"state": planned.state}
     options: dict[str, Any] = {"branch": wanted.branch, "lock": wanted.lock, "check": wanted.check}
     if wanted.request:
-        from ..publish import publish
+        from ..publish import LABELS, publish
 
         result, opened = publish(repository, planned, Forges(), **options, labels=LABELS)
         return planned, {**asdict(result), "request": opened and opened.url}
