@@ -102,10 +102,10 @@ class Population:
         files |= EDITS[edit](files)
         hosted = self.host(f"acme/{name}", release)
         push(hosted, files, branch)
-        run(hosted.path, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
         if branch != "main":
-            run(hosted.path, "branch", "--quiet", "-D", "main")
-        kept = Kept(hosted, release, edit, files, start=hosted.tip(branch))
+            (hosted.path / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+            (hosted.path / "packed-refs").unlink()
+        kept = Kept(hosted, release, edit, files, start=references(hosted)[f"refs/heads/{branch}"])
         kept.conflict = release == "v1.0.0" and edit == "the top of a file"
         kept.after = None if release == "v1.2.0" else updated(kept)
         return kept

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +16,9 @@ import pytest
 from .fleets import environment, rows, towpath
 from .forges.description import Description
 from .forges.github import FakeGitHub
-from .forges.server import Call
-from .population import Kept, Population, files_at, references, run, three_releases
-from .small import SmallTemplate
+from .forges.server import Call, Hosted
+from .population import Population, files_at, push, references, run, three_releases
+from .small import LINES, SmallTemplate
 
 NUMBER = 200
 SEED = int(os.environ.get("TOWPATH_FAULT_SEED", "20261124"))
@@ -75,13 +75,9 @@ class Watch:
         assert not [name for name, number in requests.items() if number > 1], "a second request"
 
 
-def expected_state(kept: Kept) -> str:
-    return "current" if kept.after is None else "blocked" if kept.conflict else "clean"
-
-
-def test_status_tells_the_truth_about_each_of_them(fleet: Population, cache: Path) -> None:
+def test_reports_tell_the_truth_about_each_of_them(fleet: Population, cache: Path) -> None:
     watch = Watch(fleet)
-    found = rows(towpath(fleet.forge, cache, "status", "github:acme", "--json", exit_code=1))
+    found = rows(towpath(fleet.forge, cache, "status", "github:acme", "--json", "--conflicts", exit_code=1))
     assert len(found) == NUMBER + len(fleet.special) > 200
     for kept in fleet.ordinary:
         row = found[kept.hosted.name]
@@ -91,6 +87,13 @@ def test_status_tells_the_truth_about_each_of_them(fleet: Population, cache: Pat
         edited = {"the end of a file": "notes.txt", "the top of a file": "notes.txt", "a setting": "settings.toml"}
         drifted = {path for path, drift in row["drift"].items() if drift != "same"}
         assert drifted == ({edited[kept.edit]} if kept.edit in edited else set())
+        if kept.after is None:
+            assert row["outlook"] is None
+        else:
+            changed = {path for path in kept.after if kept.after[path] != kept.before.get(path)}
+            assert row["outlook"]["files"] == len(changed)
+            assert row["outlook"]["state"] == ("blocked" if kept.conflict else "clean")
+            assert [c["path"] for c in row["outlook"]["conflicts"]] == (["notes.txt"] if kept.conflict else [])
     said = {
         "empty": "no commit",
         "foreign": "not made from a template",
@@ -100,19 +103,6 @@ def test_status_tells_the_truth_about_each_of_them(fleet: Population, cache: Pat
     }
     for kind, hosted in fleet.special.items():
         assert said.get(kind, "") in str(found[hosted.name]["problem"]), kind
-    watch.hold()
-
-
-def test_plans_say_what_an_update_would_make_of_each_of_them(fleet: Population, cache: Path) -> None:
-    watch = Watch(fleet)
-    asked = ["plan", *(f"{fleet.forge.web}/{kept.hosted.name}.git" for kept in fleet.ordinary), "--json"]
-    plans = {plan["name"]: plan for plan in json.loads(towpath(fleet.forge, cache, *asked, exit_code=3).stdout)}
-    for kept in fleet.ordinary:
-        plan = plans[kept.hosted.name]
-        assert plan["state"] == expected_state(kept), kept.hosted.name
-        assert [conflict["path"] for conflict in plan["conflicts"]] == (["notes.txt"] if kept.conflict else [])
-        after = kept.after or kept.before
-        assert set(plan["files"]) == {path for path in after if after[path] != kept.before.get(path)}
     watch.hold()
 
 
@@ -138,7 +128,6 @@ def test_a_rollout_killed_at_random_reaches_all_and_harms_none(fleet: Population
         if code is None:
             kills += 1
             continue
-        assert code in {0, 5}, f"the rollout ended with {code}"
         for proposal in forge.open_proposals():
             assert forge.merge(proposal), proposal.repository.name
         if finished := code == 0:
@@ -156,17 +145,78 @@ def test_a_rollout_killed_at_random_reaches_all_and_harms_none(fleet: Population
     assert "not today" in standing["acme/hook-refuses"]["why"]
 
 
-def interrupted(fleet: Population, cache: Path, command: list[str], chance: random.Random | None) -> int | None:
+CLONES = {
+    "plain": [],
+    "dirty": [],
+    "shallow": ["--depth=1"],
+    "detached": [],
+    "bare": ["--bare"],
+    "blobless": ["--filter=blob:none"],
+    "elsewhere": [],
+}
+
+
+def test_clones_in_any_condition_are_updated_whole_or_not_at_all(
+    tmp_path: Path, description: Description, template: SmallTemplate, cache: Path
+) -> None:
+    forge, chance = FakeGitHub(tmp_path / "github", description), random.Random(SEED)
+    fleet = Population(forge, template, 0)
+    hosted = fleet.host("acme/origin", "v1.0.0")
+    push(hosted, {"src/app.py": "ours\n", "notes.txt": f"{LINES}last\n"}, "main")
+    clones = {kind: tmp_path / "clones" / kind for kind in CLONES}
+    for kind, options in CLONES.items():
+        run(tmp_path, "clone", "--quiet", *options, f"file://{hosted.path}", str(clones[kind]))
+    (clones["dirty"] / "notes.txt").write_text("not committed\n")
+    (clones["dirty"] / "new.txt").write_text("not tracked\n")
+    run(clones["detached"], "checkout", "--quiet", "--detach")
+    run(clones["elsewhere"], "switch", "--quiet", "--create", "feature")
+    (tmp_path / "clones/none").mkdir()
+    run(tmp_path / "clones", "init", "--quiet", "--initial-branch=main", "unborn")
+    everything = [*clones.values(), tmp_path / "clones/none", tmp_path / "clones/unborn"]
+    before = {kind: condition(clone) for kind, clone in clones.items()}
+    kills = 0
+    for attempt in range(10):
+        command = ["update", *map(str, everything), "--jobs", "2"]
+        kills += interrupted(fleet, cache, command, chance if attempt < 9 else None, {0, 1}) is None
+        for kind, clone in clones.items():
+            assert condition(clone) == before[kind], f"{kind} was touched"
+            tip = run(clone, "for-each-ref", "--format=%(objectname)", "refs/heads/towpath/update")
+            if tip:
+                updated = files_at(Hosted(kind, clone, 0), tip)
+                assert updated["notes.txt"] == f"first\n{LINES}last\n"
+                assert (updated["src/app.py"], updated["extra.txt"]) == ("ours\n", "extra\n")
+                assert "_commit: v1.2.0" in updated[".copier-answers.yml"]
+    assert kills >= 3
+    assert all(run(clone, "rev-parse", "towpath/update") for clone in clones.values())
+
+
+def condition(clone: Path) -> tuple[str, ...]:
+    """What a person sees of a clone: where it is, what is uncommitted, and its own branches."""
+    bare = run(clone, "rev-parse", "--is-bare-repository") == "true"
+    status = "" if bare else run(clone, "status", "--porcelain=v2", "--branch") + run(clone, "diff", "HEAD")
+    branches = run(clone, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()
+    return (status, run(clone, "rev-parse", "HEAD"), *(line for line in branches if "towpath/" not in line))
+
+
+def interrupted(
+    fleet: Population,
+    cache: Path,
+    command: list[str],
+    chance: random.Random | None,
+    codes: Set[int] = frozenset({0, 5}),
+) -> int | None:
     """Run a command, killed at random when there is a chance; its exit code, or None when it was killed.
 
-    One half is killed after some time, the other half at some call to the forge, which the forge then carries out all the
-    same. Some lose their whole process group, as in a power cut, others only the process that people see.
+    One half is killed after some time, the other half at some call to the forge, which carries it out all the same.
+    Some lose their whole process group, as in a power cut, others only the process that people see.
     """
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
     process = subprocess.Popen(
         [sys.executable, "-m", "towpath", *command],
         env=environment(fleet.forge, cache),
-        **quiet,  # type: ignore[call-overload]
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
     )
     whole = chance is not None and chance.random() < 0.5
 
@@ -177,7 +227,7 @@ def interrupted(fleet: Population, cache: Path, command: list[str], chance: rand
     calls = 0
     limit = chance.randrange(1, 60) if chance and chance.random() < 0.5 else None
 
-    def count(call: Call) -> None:
+    def count(_call: Call) -> None:
         nonlocal calls
         calls += 1
         if calls == limit:
@@ -194,8 +244,8 @@ def interrupted(fleet: Population, cache: Path, command: list[str], chance: rand
             process.communicate()
         if process.returncode == -signal.SIGKILL:
             return None
-        assert process.returncode in {0, 3, 5}, output.decode()
-        return process.returncode
+        assert process.returncode in codes, output
+        return int(process.returncode)
     finally:
         fleet.forge.before = lambda _call: None
         kill()
