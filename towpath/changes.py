@@ -6,9 +6,10 @@ A release declares them as data, in the template's hidden value `changes`:
       file: pyproject.toml
       why: One sentence for the person who reads the plan.
       actions:
-        - {set: tool.x.y, to: 1}                        # with `from: 0`, only where it is 0
-        - {add: dependency-groups.dev, value: "ruff"}   # to a list
-        - {remove: tool.x.z}                            # with `value: …`, from a list
+        - {set: tool.x.y, to: 1}      # with `from: 0`, only where it is 0
+        - {add: ruff, to: dependency-groups.dev}
+        - {remove: tool.x.z}
+        - {remove: black, from: dependency-groups.dev}
         - {rename: tool.a, to: tool.b}
 
 An action that has been done already is done with; one that does not find what it expects is left to a person.
@@ -73,19 +74,8 @@ def apply(declared: dict[str, Any], file: File | None) -> tuple[Change, File | N
 
 
 def instruction(action: dict[str, Any]) -> str:
-    """An action in words."""
-    match action:
-        case {"set": key, "to": value}:
-            return f"set `{key}` to `{value!r}`"
-        case {"add": key, "value": value}:
-            return f"add `{value}` to `{key}`"
-        case {"remove": key, "value": value}:
-            return f"remove `{value}` from `{key}`"
-        case {"remove": key}:
-            return f"remove `{key}`"
-        case {"rename": key, "to": new}:
-            return f"rename `{key}` to `{new}`"
-    return f"an action that this version of towpath does not know: {action}"
+    """An action in words, which is how it is written."""
+    return " ".join(f"{word} {value}" for word, value in action.items())
 
 
 def _act(document: Document, action: dict[str, Any]) -> None:
@@ -98,11 +88,11 @@ def _act(document: Document, action: dict[str, Any]) -> None:
                 if current != action.get("from", MISSING):
                     raise DisagreementError(path, "has another value")
                 document.set(path, value)
-        case {"add": key, "value": value}:
+        case {"add": value, "to": key}:
             members = _members(document, keys(key))
             if requirement_name(value) not in map(requirement_name, members):
                 members.append(value)
-        case {"remove": key, "value": value}:
+        case {"remove": value, "from": key}:
             members = _members(document, keys(key))
             for member in [member for member in members if requirement_name(member) == requirement_name(value)]:
                 if member != value and requirement_name(value) != value:

@@ -40,13 +40,16 @@ class Repository:
     files: dict[str, Entry] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def open(cls, path: Path, *, name: str | None = None, answers_file: str = ANSWERS_FILE) -> "Repository":
+    def open(
+        cls, path: Path, *, name: str | None = None, answers_file: str = ANSWERS_FILE, joined: bool = True
+    ) -> "Repository":
         """Read a project.
 
         Args:
             path: The project's folder, or a bare repository.
             name: What reports call it; by default the folder's name.
             answers_file: Its path, for projects made from several templates.
+            joined: Whether it has to be made from a template; if not, its answers are left out.
 
         Raises:
             NotARepositoryError: There is no git repository with a commit.
@@ -74,7 +77,7 @@ class Repository:
             prefix=prefix,
             bare=bare == "true",
             answers_file=answers_file,
-            answers=_read_answers(path, name, files, answers_file),
+            answers=_read_answers(path, name, files, answers_file) if joined else {},
             files=files,
         )
 

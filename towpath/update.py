@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,29 +78,28 @@ def update(
         raise BlockedError(f"{plan.name} was not updated: {'; '.join(plan.reasons)}")
     if try_git(repository.root, "rev-parse", "HEAD") != plan.head:
         raise BlockedError(f"{plan.name} has a new commit since the plan was made; run it again.")
-    tip = _tip(repository, plan, branch)
+    tip = branch_tip(repository, branch)
     for known in filter(None, {tip, remote_tip}):
-        _require_ours(repository, known, branch)
+        require_ours(repository, known, branch)
 
-    tree = _write_tree(repository, plan.writes)
-    commit = _commit(repository, tree, plan)
+    tree = write_tree(repository, plan.writes)
+    span = f"{plan.old}..{plan.new}"
+    commit = commit_tree(repository, tree, _title(plan), span)
     relock = lock and "pyproject.toml" in plan.writes and "uv.lock" in repository.files
     if relock or check:
         with _clone(repository, commit) as folder:
             if relock:
                 _run(plan.name, "uv lock", ["uv", "lock"], folder)
                 locked = File("100644", (folder / "uv.lock").read_bytes())
-                tree = _write_tree(repository, {**plan.writes, "uv.lock": locked})
-                commit = _commit(repository, tree, plan)
+                tree = write_tree(repository, {**plan.writes, "uv.lock": locked})
+                commit = commit_tree(repository, tree, _title(plan), span)
             if check:
                 _run(plan.name, check, ["sh", "-c", check], folder)
     state: Literal["updated", "unchanged", "partial"] = "partial" if plan.conflicts else "updated"
     published = remote_tip or tip
     if published and _shape(repository, published) == _shape(repository, commit):
         commit, state = published, "unchanged"
-    if commit != tip:
-        move = [f"refs/heads/{branch}", commit, tip or "0" * len(commit)]
-        git(repository.root, "update-ref", "-m", f"towpath: {plan.old} to {plan.new}", *move)
+    move_branch(repository, branch, commit, tip, f"{plan.old} to {plan.new}")
     return Result(plan.name, state, branch, commit, _title(plan), describe(plan))
 
 
@@ -157,17 +156,24 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
 
 
-def _tip(repository: Repository, plan: Plan, branch: str) -> str | None:
-    """Where the branch is now, if it may be moved."""
+def branch_tip(repository: Repository, branch: str) -> str | None:
+    """Where a branch is now, or None. Raises BlockedError when it is checked out."""
     tip = try_git(repository.root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
     if tip:
         used = git(repository.root, "worktree", "list", "--porcelain").decode(errors="replace").split("\n")
         if f"branch refs/heads/{branch}" in used:
-            raise BlockedError(f"{plan.name} has {branch} checked out; switch to another branch first.")
+            raise BlockedError(f"{repository.name} has {branch} checked out; switch to another branch first.")
     return tip or None
 
 
-def _require_ours(repository: Repository, commit: str, branch: str) -> None:
+def move_branch(repository: Repository, branch: str, commit: str, tip: str | None, reason: str) -> None:
+    """Move a branch from where it was, or make it, in one step."""
+    if commit != tip:
+        move = [f"refs/heads/{branch}", commit, tip or "0" * len(commit)]
+        git(repository.root, "update-ref", "-m", f"towpath: {reason}", *move)
+
+
+def require_ours(repository: Repository, commit: str, branch: str) -> None:
     """Raise BlockedError when a commit was not made here, or was changed since."""
     told = git(repository.root, "show", "--no-patch", f"--format=%T %(trailers:key={_TRAILER},valueonly)", commit)
     tree, *value = told.decode(errors="replace").split()
@@ -178,7 +184,7 @@ def _require_ours(repository: Repository, commit: str, branch: str) -> None:
         )
 
 
-def _write_tree(repository: Repository, writes: dict[str, File | None]) -> str:
+def write_tree(repository: Repository, writes: Mapping[str, File | None]) -> str:
     """The tree of HEAD with these files, written without the repository's own index."""
     contents = {file.content for file in writes.values() if file}
     blobs = b"".join(b"blob\ndata %d\n%s\n" % (len(content), content) for content in contents)
@@ -192,17 +198,17 @@ def _write_tree(repository: Repository, writes: dict[str, File | None]) -> str:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(repository.root, "read-tree", repository.head, environment=index)
         git(repository.root, "update-index", "-z", "--index-info", stdin=b"".join(lines), environment=index)
-        return git(repository.root, "write-tree", environment=index).decode().strip()
+        return git(repository.root, "write-tree", "--missing-ok", environment=index).decode().strip()
 
 
-def _commit(repository: Repository, tree: str, plan: Plan) -> str:
-    # The tree's id shows later whether the commit is still as it was made.
-    message = f"{_title(plan)}\n\n{_TRAILER}: {plan.old}..{plan.new} {tree}\n"
+def commit_tree(repository: Repository, tree: str, title: str, span: str) -> str:
+    """A commit of a tree on HEAD, signed with the tree's id, which shows later whether it is still as it was made."""
+    message = f"{title}\n\n{_TRAILER}: {span} {tree}\n"
     environment: dict[str, str] = {}
     if not try_git(repository.root, "config", "user.email"):
         for role in ("AUTHOR", "COMMITTER"):
             environment |= {f"GIT_{role}_NAME": "Towpath", f"GIT_{role}_EMAIL": "towpath@localhost"}
-    arguments = ["commit-tree", tree, "-p", plan.head, "-F", "-"]
+    arguments = ["commit-tree", tree, "-p", repository.head, "-F", "-"]
     return git(repository.root, *arguments, stdin=message.encode(), environment=environment).decode().strip()
 
 

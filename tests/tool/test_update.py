@@ -168,7 +168,7 @@ CHANGES = {
             "file": "pyproject.toml",
             "why": "The old one is not maintained any more.",
             "actions": [
-                {"add": "dependency-groups.dev", "value": "local-tool"},
+                {"add": "local-tool", "to": "dependency-groups.dev"},
                 {"set": "tool.x.y", "to": 2, "from": 1},
             ],
         }
@@ -210,7 +210,7 @@ def test_a_release_changes_what_it_must_in_a_file_of_the_project_and_locks_it(tm
     edit(project, {"pyproject.toml": changed(changed_file, "y = 2", "y = 5")})
     edit(project, {".copier-answers.yml": changed(project.text(".copier-answers.yml"), "v1.1.0", "v1.0.0")})
     (told,) = template.plan(project).changes
-    assert (told.state, "set `tool.x.y` to `2`" in told.instruction) == ("instruction", True)
+    assert (told.state, "set tool.x.y to 2" in told.instruction) == ("instruction", True)
 
 
 def test_a_lock_that_cannot_be_made_stops_the_update(tmp_path: Path) -> None:
@@ -327,11 +327,8 @@ def test_exit_codes_and_output_are_for_programs(template: SmallTemplate, project
     path = str(project.path)
     assert command(template, "status", path)[0] == Exit.DONE
     assert command(template, "status", path, "--check")[0] == Exit.BEHIND
-    code, output = command(template, "status", path, str(tmp_path / "small"), "--json")
-    assert code == Exit.PROBLEM
-    thing, small = json.loads(output)
-    assert (thing["behind"], thing["problem"]) == (1, None)
-    assert "towpath adopt" in small["problem"]
+    code, output = command(template, "status", path, str(tmp_path / "small"))
+    assert (code, "towpath adopt" in output) == (Exit.PROBLEM, True)
     before = seen(project)
     assert command(template, "update", path, "--dry-run")[0] == Exit.DONE
     assert seen(project) == before

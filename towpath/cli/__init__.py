@@ -15,7 +15,7 @@ app = typer.Typer(
     help="""Best practice across a fleet of repositories made from a Copier template.
 
 `towpath status` says where they stand, `towpath plan` what an update would do, `towpath update` does it on a branch,
-`towpath waves` brings it to a whole fleet, a few repositories first.
+`towpath waves` brings it to a whole fleet, a few repositories first; `towpath adopt` lets an existing repository join.
 A work tree is never written to unless asked, and no commit ever holds a conflict marker.
 
 Exit codes: 0 done or nothing to do; 1 something could not be used, the message says what; 2 wrong command line;
@@ -24,7 +24,7 @@ drifted; 5 a rollout waits; 130 interrupted.
 """,
 )
 
-from . import plan, status, update, waves  # noqa: E402, F401  (each adds its command to `app`)
+from . import adopt, plan, status, update, waves  # noqa: E402, F401  (each adds its command to `app`)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """`towpath plan`."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -53,11 +54,13 @@ def plan(
             code = code or Exit.PROBLEM
             found.append({"name": outcome.name, "problem": outcome.error and outcome.error.message})
         else:
-            code = Exit.BLOCKED if outcome.value.state == "blocked" else code
-            found.append(outcome.value.to_json())
-        if not as_json and outcome.value:
-            show_plan(outcome.value)
-        elif outcome.error:
+            # Two owners may have repositories of one name.
+            planned = replace(outcome.value, name=outcome.name)
+            code = Exit.BLOCKED if planned.state == "blocked" else code
+            found.append(planned.to_json())
+            if not as_json:
+                show_plan(planned)
+        if outcome.error:
             show_error(outcome.name, outcome.error.message)
     if as_json:
         typer.echo(json.dumps(found, indent=2, default=str))

@@ -1,7 +1,7 @@
 """`towpath update`."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial as bind
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,6 +95,7 @@ def update(
             continue
         assert outcome.value
         planned, done = outcome.value
+        planned, done["name"] = replace(planned, name=outcome.name), outcome.name
         if done["state"] == "blocked":
             code = Exit.BLOCKED
         found.append({"plan": planned.to_json(), **done})
