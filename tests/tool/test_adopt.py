@@ -17,6 +17,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from towpath import adopt
+from towpath.adopt.checklist import gaps
+from towpath.adopt.existing import Existing
 from towpath.cli import app
 from towpath.errors import Exit, TowpathError
 from towpath.plan import plan
@@ -312,6 +314,21 @@ def test_the_checklist_is_empty_only_for_a_project_that_lacks_nothing(
     kept = lacking(FLASK, "kept")
     assert any("Your Dockerfile has none of the stages" in gap for gap in kept)
     assert any("copies everything" in gap for gap in kept)
+
+
+def test_what_the_template_brings_does_not_count_as_the_projects_code() -> None:
+    dockerfile = "FROM python:3.14-slim\nHEALTHCHECK CMD GET /readyz HTTP/1.0\n"
+    asked = {"Dockerfile": dockerfile, ".towpath/smoke.py": "'/readyz'\n"}
+    for path, found in ({".towpath/smoke.py": False, "tests/test_it.py": False, "src/ledger/web.py": True}).items():
+        project = {"pyproject.toml": READY["pyproject.toml"], **asked, path: "'/readyz'\n"}
+        assert any("/readyz" in gap.missing for gap in gaps(Existing(project, "ledger"), asked)) is not found
+
+
+def test_pipelines_in_a_folder_of_a_larger_repository_are_told_to_be_dead() -> None:
+    for subfolder in (True, False):
+        found = gaps(Existing({}, "ledger", subfolder=subfolder), {".github/workflows/verify.yml": "uv run pytest\n"})
+        assert any("only at the root" in gap.missing for gap in found) is subfolder
+        assert any("pytest, which jobs run" in gap.missing for gap in found)
 
 
 def test_a_person_is_asked_with_what_was_inferred_as_defaults(begin: Begin, source: Path, cache: Path) -> None:
