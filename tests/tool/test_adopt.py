@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import copier
 import pytest
@@ -178,6 +180,39 @@ def test_it_is_one_commit_on_a_branch_and_doing_it_again_changes_nothing(
     assert towpath(project.path, "--yes", "--replace", "Dockerfile").exit_code == 0
     assert project.git("rev-parse", "towpath/adopt~1") == project.git("rev-parse", "trunk")
     assert project.git("rev-parse", "towpath/adopt") != commit
+
+
+def test_an_adoption_interrupted_at_any_step_has_not_happened_or_has_happened_whole(
+    begin: Begin, opened: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = begin(FLASK)
+    repository = adopt.open_project(project.path)
+    answers = {proposal.answer: proposal.value for proposal in adopt.propose(repository, opened, "v1.0.0")}
+    planned = adopt.prepare(repository, opened, "v1.0.0", answers, adopt.Choices())
+    before, real = texts(project), subprocess.run
+    commits = set()
+    for step in range(40):
+        calls = iter(range(step + 1))
+
+        def interrupted(*arguments: Any, calls: Iterator[int] = calls, step: int = step, **options: Any) -> Any:
+            last = next(calls) == step
+            if last and step % 2:
+                raise KeyboardInterrupt
+            done = real(*arguments, **options)
+            if last:
+                raise KeyboardInterrupt
+            return done
+
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr("towpath.git.subprocess.run", interrupted)
+            adopt.adopt(repository, planned)
+            break
+        assert texts(project) == before
+        assert project.git("status", "--porcelain") == ""
+        commits |= set(project.git("for-each-ref", "--format=%(tree)", "refs/heads/towpath").split())
+    assert step >= 6
+    assert len(commits) <= 1
+    assert project.git("diff", "--name-only", "trunk", "towpath/adopt").splitlines() == sorted(planned.writes)
 
 
 def test_each_path_is_as_the_person_chose(begin: Begin, towpath: Callable[..., Result], opened: Template) -> None:
