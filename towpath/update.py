@@ -198,7 +198,7 @@ def write_tree(repository: Repository, writes: Mapping[str, File | None]) -> str
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(repository.root, "read-tree", repository.head, environment=index)
         git(repository.root, "update-index", "-z", "--index-info", stdin=b"".join(lines), environment=index)
-        return git(repository.root, "write-tree", environment=index).decode().strip()
+        return git(repository.root, "write-tree", "--missing-ok", environment=index).decode().strip()
 
 
 def commit_tree(repository: Repository, tree: str, title: str, span: str) -> str:
