@@ -5,8 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from towpath import survey
+from towpath.cli import main
 
 from .forges.github import FakeGitHub
 from .forges.gitlab import FakeGitLab
@@ -62,17 +68,37 @@ def environment(forge: FakeForge | None, cache: Path, token: str = "secret-token
     return outside | known | identity | {"TOWPATH_CACHE": str(cache), "NO_COLOR": "1"}
 
 
+class Done(NamedTuple):
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
 def towpath(
     forge: FakeForge | None, cache: Path, *arguments: str, exit_code: int = 0, token: str = "secret-token"
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as a job would."""
-    command = [sys.executable, "-m", "towpath", *arguments]
-    done = subprocess.run(command, env=environment(forge, cache, token), capture_output=True, text=True, timeout=300)
-    assert done.returncode == exit_code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+) -> Done:
+    """Run the command as a job would, but in this process, so that Copier is imported once for all of them."""
+    stdout, stderr = StringIO(), StringIO()
+    code: int | str | None = 0
+    with (
+        patch.dict(os.environ, environment(forge, cache, token), clear=True),
+        patch.object(sys, "argv", ["towpath", *arguments]),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            survey._forges.cache_clear()
+    done = Done(stdout.getvalue(), stderr.getvalue())
+    assert code == exit_code, f"{arguments} ended with {code}:\n{done.stdout}\n{done.stderr}"
     assert token not in done.stdout + done.stderr
     return done
 
 
-def rows(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+def rows(done: Done) -> dict[str, dict[str, Any]]:
     """The repositories of a report, by name."""
     return {row["name"]: row for row in json.loads(done.stdout)["repositories"]}

@@ -1,5 +1,6 @@
 """`towpath status`."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -62,9 +63,12 @@ def status(
 
 @app.command()
 def report(
-    reports: Annotated[list[Path], typer.Argument(help="Files that `towpath status --json` wrote.", metavar="FILE...")],
+    reports: Annotated[
+        list[Path] | None, typer.Argument(help="Files that `towpath status --json` wrote.", metavar="FILE...")
+    ] = None,
     as_json: AsJson = False,
     page: Page = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of reports instead.")] = False,
 ) -> None:
     """Merge the reports of shards into one, and show it.
 
@@ -72,4 +76,9 @@ def report(
     """
     from ..report import Report, merge
 
-    show_report(merge(Report.read(path) for path in reports), as_json=as_json, page=page)
+    if schema:
+        typer.echo(json.dumps(Report.model_json_schema(), indent=2))
+    elif not reports:
+        raise typer.BadParameter("name at least one report")
+    else:
+        show_report(merge(map(Report.read, reports)), as_json=as_json, page=page)
