@@ -9,14 +9,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import copier
 import pytest
 from typer.testing import CliRunner, Result
 
 from towpath import adopt
+from towpath.adopt.checklist import gaps
+from towpath.adopt.existing import Existing
 from towpath.cli import app
 from towpath.errors import Exit, TowpathError
 from towpath.plan import plan
@@ -178,6 +182,39 @@ def test_it_is_one_commit_on_a_branch_and_doing_it_again_changes_nothing(
     assert project.git("rev-parse", "towpath/adopt") != commit
 
 
+def test_an_adoption_interrupted_at_any_step_has_not_happened_or_has_happened_whole(
+    begin: Begin, opened: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = begin(FLASK)
+    repository = adopt.open_project(project.path)
+    answers = {proposal.answer: proposal.value for proposal in adopt.propose(repository, opened, "v1.0.0")}
+    planned = adopt.prepare(repository, opened, "v1.0.0", answers, adopt.Choices())
+    before, real = texts(project), subprocess.run
+    commits = set()
+    for step in range(40):
+        calls = iter(range(step + 1))
+
+        def interrupted(*arguments: Any, calls: Iterator[int] = calls, step: int = step, **options: Any) -> Any:
+            last = next(calls) == step
+            if last and step % 2:
+                raise KeyboardInterrupt
+            done = real(*arguments, **options)
+            if last:
+                raise KeyboardInterrupt
+            return done
+
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr("towpath.git.subprocess.run", interrupted)
+            adopt.adopt(repository, planned)
+            break
+        assert texts(project) == before
+        assert project.git("status", "--porcelain") == ""
+        commits |= set(project.git("for-each-ref", "--format=%(tree)", "refs/heads/towpath").split())
+    assert step >= 6
+    assert len(commits) <= 1
+    assert project.git("diff", "--name-only", "trunk", "towpath/adopt").splitlines() == sorted(planned.writes)
+
+
 def test_each_path_is_as_the_person_chose(begin: Begin, towpath: Callable[..., Result], opened: Template) -> None:
     own = {"Dockerfile": "FROM scratch\n", ".towpath/ruff.toml": "# ours\n", ".dockerignore": "*\n"}
     project = begin({**FLASK, **own})
@@ -312,6 +349,21 @@ def test_the_checklist_is_empty_only_for_a_project_that_lacks_nothing(
     kept = lacking(FLASK, "kept")
     assert any("Your Dockerfile has none of the stages" in gap for gap in kept)
     assert any("copies everything" in gap for gap in kept)
+
+
+def test_what_the_template_brings_does_not_count_as_the_projects_code() -> None:
+    dockerfile = "FROM python:3.14-slim\nHEALTHCHECK CMD GET /readyz HTTP/1.0\n"
+    asked = {"Dockerfile": dockerfile, ".towpath/smoke.py": "'/readyz'\n"}
+    for path, found in ({".towpath/smoke.py": False, "tests/test_it.py": False, "src/ledger/web.py": True}).items():
+        project = {"pyproject.toml": READY["pyproject.toml"], **asked, path: "'/readyz'\n"}
+        assert any("/readyz" in gap.missing for gap in gaps(Existing(project, "ledger"), asked)) is not found
+
+
+def test_pipelines_in_a_folder_of_a_larger_repository_are_told_to_be_dead() -> None:
+    for subfolder in (True, False):
+        found = gaps(Existing({}, "ledger", subfolder=subfolder), {".github/workflows/verify.yml": "uv run pytest\n"})
+        assert any("only at the root" in gap.missing for gap in found) is subfolder
+        assert any("pytest, which jobs run" in gap.missing for gap in found)
 
 
 def test_a_person_is_asked_with_what_was_inferred_as_defaults(begin: Begin, source: Path, cache: Path) -> None:

@@ -175,9 +175,9 @@ def test_clones_in_any_condition_are_updated_whole_or_not_at_all(
     everything = [*clones.values(), tmp_path / "clones/none", tmp_path / "clones/unborn"]
     before = {kind: condition(clone) for kind, clone in clones.items()}
     kills = 0
-    for attempt in range(10):
+    for attempt in range(6):
         command = ["update", *map(str, everything), "--jobs", "2"]
-        kills += interrupted(fleet, cache, command, chance if attempt < 9 else None, {0, 1}) is None
+        kills += interrupted(fleet, cache, command, chance if attempt < 5 else None, {0, 1}) is None
         for kind, clone in clones.items():
             assert condition(clone) == before[kind], f"{kind} was touched"
             tip = run(clone, "for-each-ref", "--format=%(objectname)", "refs/heads/towpath/update")
@@ -186,7 +186,7 @@ def test_clones_in_any_condition_are_updated_whole_or_not_at_all(
                 assert updated["notes.txt"] == f"first\n{LINES}last\n"
                 assert (updated["src/app.py"], updated["extra.txt"]) == ("ours\n", "extra\n")
                 assert "_commit: v1.2.0" in updated[".copier-answers.yml"]
-    assert kills >= 3
+    assert kills >= 2
     assert all(run(clone, "rev-parse", "towpath/update") for clone in clones.values())
 
 

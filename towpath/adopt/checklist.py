@@ -10,6 +10,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .existing import SIGNS, Existing, document, final_stages, instructions, stages, table
 
+# The project's own code: neither its tests nor what the template brings.
+_CODE = r"^(?!tests?/|\.towpath/).*\.py$"
 # A tool reads such a file only where one of the project's own points to it.
 POINTERS = {
     ".towpath/ruff.toml": ("pyproject.toml", 'set `extend = ".towpath/ruff.toml"` under [tool.ruff]'),
@@ -94,7 +96,7 @@ def _image(after: Existing, dockerfile: str, seedable: Sequence[str]) -> Iterato
             f"Rename it, or adopt with another project_name{_alternatives(after)}.",
         )
     probe = re.search(r"GET (/\S+) HTTP", dockerfile)
-    if probe and not after.mentions(re.escape(probe[1]), r"\.py$"):
+    if probe and not after.mentions(re.escape(probe[1]), _CODE):
         yield Gap(
             "Dockerfile",
             f"No code mentions {probe[1]}, which the health check asks: the container would never be healthy.",
@@ -104,7 +106,7 @@ def _image(after: Existing, dockerfile: str, seedable: Sequence[str]) -> Iterato
         yield Gap(
             "Dockerfile", "No web framework is among the dependencies.", "The image is for a service that speaks HTTP."
         )
-    elif not after.mentions(r"\bPORT\b", r"\.py$"):
+    elif not after.mentions(r"\bPORT\b", _CODE):
         yield Gap(
             "Dockerfile",
             "No code reads PORT and HOST from the environment.",
@@ -167,16 +169,17 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
 
 def _pipelines(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
     """What the jobs run."""
-    for path, text in managed.items():
-        if not (path == ".gitlab-ci.yml" or path.startswith(".github/workflows/")):
-            continue
-        if after.subfolder:
+    jobs = {path: text for path, text in managed.items() if path.startswith((".gitlab-ci.yml", ".github/workflows/"))}
+    if after.subfolder:
+        for path in jobs:
             yield Gap(path, "A forge reads it only at the root of a repository.", "Answer [] for ci, or move it there.")
-        for tool in ("pre-commit", "pytest"):
-            if re.search(rf"uv run [^\n]*\b{tool}\b", text) and tool not in after.files.get("pyproject.toml", ""):
-                yield Gap(
-                    path, f"{tool} is not among the project's development dependencies.", f"Run `uv add --dev {tool}`."
-                )
+    for tool in ("pre-commit", "pytest"):
+        if tool in after.files.get("pyproject.toml", ""):
+            continue
+        running = [path for path, text in jobs.items() if re.search(rf"uv run (?!.*--with)[^\n]*\b{tool}\b", text)]
+        if running:
+            missing = f"{tool}, which jobs run, is not among the project's development dependencies."
+            yield Gap(running[0], missing, f"Run `uv add --dev {tool}`.")
 
 
 def _targets(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
@@ -251,7 +254,7 @@ def _knows(after: Existing, command: str) -> bool:
     """Whether some code names a command, in whatever way commands are declared."""
     if any(PurePosixPath(path).name == f"{command}.py" for path in after.files):
         return True
-    return after.mentions(rf"""["']{re.escape(command)}["']|def {re.escape(command)}\(""", r"\.py$") is not None
+    return after.mentions(rf"""["']{re.escape(command)}["']|def {re.escape(command)}\(""", _CODE) is not None
 
 
 def _entrypoint(dockerfile: str) -> str | None:

@@ -156,9 +156,8 @@ class Existing:
     def mentions(self, pattern: str, names: str) -> str | None:
         """The first file whose path fits the pattern `names` and whose text has a match of `pattern`."""
         expression, name = re.compile(pattern, re.MULTILINE), re.compile(names)
-        return next(
-            (path for path in sorted(self.files) if name.search(path) and expression.search(self.files[path])), None
-        )
+        fitting = (path for path in sorted(self.files) if name.search(path))
+        return next((path for path in fitting if expression.search(self.files[path])), None)
 
 
 def toml(text: str) -> dict[str, Any]:
