@@ -17,6 +17,10 @@ from typing import Any
 import copier
 import yaml
 
+from towpath.plan import Plan, plan
+from towpath.repository import Repository
+from towpath.template import Template
+
 from ..combinations import COMBINATIONS
 from ..conftest import ROOT, copy
 from ..project import Project
@@ -63,6 +67,8 @@ class Result:
         flipped: Answers that are not what they were, as `name: old -> new`.
         strayed: Paths of the project's own that the update changed, made or deleted.
         stale: Managed paths that nobody edited and that are not as in a fresh render.
+        plan: What `towpath` would have done in the last update.
+        differing: Paths that a clean plan would have written otherwise than `copier update` did.
     """
 
     case: Case
@@ -72,6 +78,8 @@ class Result:
     flipped: list[str]
     strayed: list[str]
     stale: list[str]
+    plan: Plan
+    differing: list[str]
 
 
 def cases(repository: Path) -> list[Case]:
@@ -155,6 +163,12 @@ def replay(repository: Path, case: Case) -> Result:
         for release in case.route[:-1]:
             assert update(project, release) == []
             project.commit(f"Update to {release}")
+        planned = plan(
+            Repository.open(project.path),
+            Template.open(str(repository), repository.parent / "cache"),
+            to=case.route[-1],
+            data=case.new_answers,
+        )
         conflicts = update(project, case.route[-1], **case.new_answers)
         after_disk = snapshot(project, before)
         project.commit("Update")
@@ -175,8 +189,16 @@ def replay(repository: Path, case: Case) -> Result:
         strayed = [path for path in {*before, *after} - managed if before.get(path) != after.get(path)]
         strayed += [path for path in on_disk if on_disk[path] != after_disk.get(path)]
         expected = answers | case.new_answers
+        differing = [
+            path
+            for path, file in planned.writes.items()
+            if (project.path / path).exists() != (file is not None)
+            or (file is not None and file.content != (project.path / path).read_bytes())
+        ]
         return Result(
             case=case,
+            plan=planned,
+            differing=differing if planned.state == "clean" and not conflicts else [],
             edited={edit: list(paths) for edit, paths in touched.items()},
             conflicts=conflicts,
             lost=lost,
