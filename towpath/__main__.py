@@ -1,0 +1,5 @@
+"""`python -m towpath` is the console script."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,322 @@
+"""A fleet: which repositories, their clones in the cache, and one worker process per core that goes through them."""
+
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Generic, TypeVar
+from urllib.parse import parse_qs
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from .errors import Exit, GitError, NotARepositoryError, TowpathError
+from .forges import ForgeError, Forges, without_password
+from .git import git
+from .log import logged
+from .repository import Repository
+from .template import Template
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class SelectorError(TowpathError):
+    """What was named is no repository, list of repositories or owner of repositories."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A repository of a fleet.
+
+    Attributes:
+        name: What reports call it: the full name on its forge, else the address; a folder's own name.
+        url: The address to clone, or the path of a local repository.
+        forge: `github`, `gitlab`, or "" when it is on neither.
+        branch: The default branch, or "" to ask the repository itself.
+        local: It is a repository on this machine that is used as it is.
+        topics: The topics that it has on its forge.
+    """
+
+    name: str
+    url: str
+    forge: str = ""
+    branch: str = ""
+    local: bool = False
+    topics: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why nothing came of a member.
+
+    Attributes:
+        message: What went wrong, and what to do about it.
+        exit: The exit code that it calls for.
+    """
+
+    message: str
+    exit: Exit = Exit.PROBLEM
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several equal parts of a fleet. A repository is always in the same one, whatever else is in the fleet, so
+    that jobs that list the fleet at different moments still share it without a gap."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `2/8`; raise ValueError if it is not one of the parts."""
+        number, _, of = text.partition("/")
+        shard = cls(int(number), int(of))
+        if not 1 <= shard.number <= shard.of:
+            raise ValueError(text)
+        return shard
+
+    def __contains__(self, member: Member) -> bool:
+        return zlib.crc32(member.name.encode()) % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def select(selectors: Iterable[str], forges: Forges) -> list[Member]:
+    """The repositories that selectors name, each once, in their order.
+
+    Args:
+        selectors: Each one is a folder; a file with a selector per line; `github:OWNER` or `gitlab:GROUP`, either with
+            `?topic=NAME`; or the address of a repository.
+        forges: Where owners and addresses are looked up.
+
+    Raises:
+        SelectorError: One names nothing.
+        ForgeError: A forge refuses to list them.
+    """
+    found: dict[str, Member] = {}
+    for selector in selectors:
+        for member in _select(selector, forges):
+            found.setdefault(member.url, member)
+    return list(found.values())
+
+
+def _select(selector: str, forges: Forges) -> Iterator[Member]:
+    kind, _, rest = selector.partition(":")
+    path = Path(selector)
+    if kind in {"github", "gitlab"} and rest:
+        owner, _, query = rest.partition("?")
+        topics = set(parse_qs(query).get("topic", []))
+        for remote in forges.named(kind).repositories(owner.strip("/")):
+            if topics <= remote.topics:
+                yield Member(remote.name, remote.url, kind, remote.branch, topics=remote.topics)
+    elif path.is_dir():
+        yield Member(path.resolve().name, str(path.resolve()), local=True)
+    elif path.is_file():
+        for line in path.read_text().splitlines():
+            if named := line.partition("#")[0].strip():
+                relative = path.parent / named
+                yield from _select(str(relative) if relative.exists() else named, forges)
+    elif "://" in selector or (":" in selector and "/" in rest):
+        try:
+            place = forges.place(selector)
+            yield Member(place.name, selector, place.kind)
+        except ForgeError:
+            yield Member(without_password(selector), selector)
+    else:
+        raise SelectorError(
+            f"{selector} is no folder, no file, no github:OWNER or gitlab:GROUP, and no address of a repository."
+        )
+
+
+def checkout(member: Member, cache: Path | None = None) -> Path:
+    """The member's repository: its own folder, or a bare clone in the cache that is brought up to date.
+
+    The clone has the default branch and the branches of this tool, all commits and, where the remote can do that, only
+    those contents that are asked for. It is a cache: one that is damaged, such as by a power cut, is made anew.
+
+    Raises:
+        GitError: The remote refuses or cannot be reached.
+        NotARepositoryError: It is empty.
+    """
+    if member.local:
+        return Path(member.url)
+    folder = (cache or user_cache_path("towpath")) / "clones" / f"{member.name.replace('://', '/').strip('/')}.git"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if folder.exists():
+            try:
+                _fetch(member, folder)
+                return folder
+            except GitError as error:
+                # Fails as well when it is the remote that cannot be had.
+                git(folder.parent, "ls-remote", "--quiet", member.url, "HEAD")
+                log.warning("cloning again: %s", error)
+                shutil.rmtree(folder)
+        folder.mkdir()
+        git(folder, "init", "--quiet", "--bare")
+        git(folder, "config", "remote.origin.url", member.url)
+        _fetch(member, folder)
+    return folder
+
+
+def _fetch(member: Member, folder: Path) -> None:
+    from .update import BRANCH
+
+    branch = member.branch or default_branch(folder)
+    ours = BRANCH.partition("/")[0]
+    refspecs = [f"+refs/heads/{name}:refs/heads/{name}" for name in (branch, f"{ours}/*")]
+    try:
+        git(folder, "fetch", "--quiet", "--prune", "--no-tags", "--filter=blob:none", "origin", *refspecs)
+    except GitError as error:
+        if "couldn't find remote ref" in error.stderr:
+            raise NotARepositoryError(f"{member.name} has no commit on {branch} yet.") from error
+        raise
+    git(folder, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+
+
+def default_branch(folder: Path) -> str:
+    """What the HEAD of `origin` names, or `main` where it is empty."""
+    for line in git(folder, "ls-remote", "--symref", "origin", "HEAD").decode().splitlines():
+        if line.startswith("ref: refs/heads/"):
+            return line.removeprefix("ref: refs/heads/").partition("\t")[0]
+    return "main"
+
+
+def open_template(source: str, cache: Path | None, since: float) -> Template:
+    """A template that is fetched at most once in a run, by whichever worker comes first.
+
+    Args:
+        source: Where it is.
+        cache: As for `Template.open`.
+        since: When the run began, in seconds since the epoch.
+    """
+    template = Template.open(source, cache, refresh=False)
+    mark = template.mirror.parent / "fetched"
+    with FileLock(mark.with_suffix(".lock")):
+        if not mark.exists() or mark.stat().st_mtime < since:
+            template = Template.open(source, cache)
+            mark.touch()
+    return template
+
+
+class Fleet(Generic[T]):
+    """Worker processes that do one task for each member.
+
+    Args:
+        task: Called in a worker with a member; what it raises as TowpathError becomes a Problem.
+        jobs: Number of workers; by default one per core.
+        logs: A folder that gets one log per member, or None.
+    """
+
+    def __init__(self, task: Callable[[Member], T], jobs: int | None = None, logs: Path | None = None) -> None:
+        self.task = partial(attempt, task, logs)
+        self.jobs = jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
+
+    def run(self, members: Iterable[Member]) -> Iterator[tuple[Member, T | Problem]]:
+        """What came of each member, as soon as it is known. No more of them are held than are being worked on."""
+        waiting = deque(members)
+        while waiting:
+            running: dict[Future[T | Problem], Member] = {}
+            try:
+                with self._pool(min(self.jobs, len(waiting))) as pool:
+                    try:
+                        while waiting or running:
+                            while waiting and len(running) < 2 * self.jobs:
+                                running[pool.submit(self.task, waiting[0])] = waiting[0]
+                                waiting.popleft()
+                            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                                # Taken off the list only when it has an outcome, so that none is forgotten below.
+                                outcome = future.result()
+                                yield running.pop(future), outcome
+                    except BaseException:
+                        pool.shutdown(cancel_futures=True)
+                        raise
+            except BrokenProcessPool:
+                # One of these made its worker die; alone, it takes nobody else's work with it.
+                for member in running.values():
+                    yield member, self._alone(member)
+
+    def _alone(self, member: Member) -> T | Problem:
+        try:
+            with self._pool(1) as pool:
+                return pool.submit(self.task, member).result()
+        except BrokenProcessPool:
+            return Problem("the worker process died, perhaps for want of memory")
+
+    def _pool(self, size: int) -> ProcessPoolExecutor:
+        # Workers are forked from a process that has imported what they need and has no threads.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["towpath.render", "towpath.update"])
+        return ProcessPoolExecutor(size, context, _begin, (dict(os.environ),))
+
+
+def _begin(environment: dict[str, str]) -> None:
+    """Prepare a worker: Ctrl-C is its parent's to answer, and it does not outlive its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait_for([sentinel])
+    os._exit(1)
+
+
+def attempt(task: Callable[[Member], T], logs: Path | None, member: Member) -> T | Problem:
+    """Do a task for a member, with a log of its own; what goes wrong becomes a Problem."""
+    with logged(logs, member.name):
+        began = time.monotonic()
+        try:
+            return task(member)
+        except TowpathError as error:
+            log.warning("%s", error)
+            return Problem(str(error), error.exit)
+        except Exception as error:
+            log.exception("unexpected")
+            return Problem(f"unexpected {type(error).__name__}: {error}")
+        finally:
+            log.info("%.2f s", time.monotonic() - began)
+
+
+def visit(
+    work: Callable[[Repository, Template], T],
+    source: str | None,
+    cache: Path | None,
+    answers_file: str,
+    since: float,
+    member: Member,
+) -> T:
+    """Do something with a member's repository and its template.
+
+    Args:
+        work: What to do.
+        source: Where the template is, or None for what the repository says.
+        cache: See `checkout`.
+        answers_file: See `Repository.open`.
+        since: When the run began, in seconds since the epoch.
+        member: The member.
+    """
+    repository = Repository.open(checkout(member, cache), answers_file=answers_file)
+    return work(repository, _template(source or repository.source, cache, since))
+
+
+@lru_cache(maxsize=8)
+def _template(source: str, cache: Path | None, since: float) -> Template:
+    return open_template(source, cache, since)

@@ -1,0 +1,222 @@
+"""Three-way merge of what a template rendered, what it renders now, and what the project made of it."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .changes import unified_diff
+from .documents import DisagreementError, Document
+from .documents import merge as merge_documents
+from .errors import GitError, TowpathError
+from .git import Entry, File, entries, git, read_blobs
+from .repository import Repository
+
+Tree = dict[str, File]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A file that both sides changed so that no merge is safe.
+
+    Attributes:
+        path: The file.
+        cause: Why, in one sentence.
+        diff: What the template changes in it, as a unified diff, for the person who does it by hand.
+    """
+
+    path: str
+    cause: str
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class LostEdit:
+    """An edit that plain `copier update` would lose without a word; `towpath update` keeps it or stops.
+
+    Attributes:
+        path: The edited file.
+        cause: How it would be lost.
+    """
+
+    path: str
+    cause: str
+
+
+@dataclass
+class Merged:
+    """The outcome of a merge.
+
+    Attributes:
+        writes: New contents by path, None for a file that goes.
+        conflicts: What could not be merged.
+        how: Files that both sides changed and that merge: `text`, `structure` or `rename`.
+        lost_edits: What plain `copier update` would lose.
+    """
+
+    writes: dict[str, File | None] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+    how: dict[str, str] = field(default_factory=dict)
+    lost_edits: list[LostEdit] = field(default_factory=list)
+
+
+def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]) -> Merged:
+    """Bring what the template changed into the project.
+
+    As `copier update` does, a file that the project deleted stays deleted, and one that is only ever written when it
+    is missing stays as it is. Where both sides changed a file, git merges, following renames of the template; where
+    its text conflicts, keys of TOML, YAML and JSON are merged.
+
+    Args:
+        repository: The project.
+        base: What the template rendered at the project's version.
+        theirs: What it renders now.
+        kept: Paths that the project keeps if it has them.
+    """
+    merged = Merged()
+    ours = repository.files
+    contested: list[str] = []
+    for path in sorted(base.keys() | theirs.keys()):
+        before, after, now = base.get(path), theirs.get(path), ours.get(path)
+        if before == after or (path in kept and now is not None):
+            continue
+        if now is None and before is not None:
+            if path in kept and after is not None:
+                merged.writes[path] = after
+            continue
+        if now == _entry(after, repository):
+            continue
+        if now == _entry(before, repository):
+            if now is None and (obstacle := _obstacle(path, ours)):
+                cause = f"the template adds it where the project has {obstacle}"
+                merged.conflicts.append(_conflict(path, cause, None, after))
+            else:
+                merged.writes[path] = after
+        else:
+            contested.append(path)
+    if contested:
+        _merge_contested(repository, base, theirs, contested, merged)
+    return merged
+
+
+def _entry(file: File | None, repository: Repository) -> Entry | None:
+    return file and file.entry(repository.algorithm)
+
+
+def _obstacle(path: str, ours: dict[str, Entry]) -> str | None:
+    """A file of the project where a folder would have to be, or the reverse."""
+    parents = [str(parent) for parent in Path(path).parents]
+    file = next((parent for parent in parents if parent in ours), None)
+    if file:
+        return f"a file named {file}"
+    return "a folder of that name" if any(other.startswith(f"{path}/") for other in ours) else None
+
+
+def _conflict(path: str, cause: str, before: File | None, after: File | None) -> Conflict:
+    return Conflict(path, cause, unified_diff(path, before and before.content, after and after.content))
+
+
+def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested: list[str], merged: Merged) -> None:
+    """Let git merge the files that both sides changed; the others are there for it to find renames."""
+    blobs = read_blobs(repository.path, [repository.files[path].oid for path in contested])
+    edited = {path: File(repository.files[path].mode, blobs[repository.files[path].oid]) for path in contested}
+    # Line ends that a project changed are its own; they are put back below.
+    crlf = {path for path in contested if path in theirs and _has_crlf(edited[path]) and not _has_crlf(theirs[path])}
+    for path in crlf:
+        edited[path] = _with_newline(edited[path], b"\n")
+    ours = {path: file for path, file in base.items() if path in repository.files} | edited
+    result, conflicted = _git_merge(base, ours, theirs)
+
+    renamed = {path for path in theirs.keys() - base.keys() - set(contested) if result.get(path) != theirs[path]}
+    for path in renamed - conflicted:
+        merged.writes[path] = result[path]
+        merged.how[path] = "rename"
+    for path in contested:
+        before, after = base.get(path), theirs.get(path)
+        if after is None:
+            merged.lost_edits.append(
+                LostEdit(path, "the template renames or deletes it, and the edits would go with it")
+            )
+            if path in conflicted or conflicted & renamed:
+                cause = "the new version does not have it, and the project edited it; delete it to agree"
+                merged.conflicts.append(_conflict(path, cause, before, None))
+            else:
+                merged.writes[path] = None
+            continue
+        file: File | None = result[path]
+        how = "text"
+        if path in conflicted:
+            file, how = _merge_structure(path, before, edited[path], after), "structure"
+        if file is None:
+            if before:
+                cause = "the template and the project changed the same lines"
+            else:
+                cause = "the template adds it, and the project has one of its own; delete yours to get the template's"
+            merged.conflicts.append(_conflict(path, cause, before, after))
+        else:
+            merged.writes[path] = _with_newline(file, b"\r\n") if path in crlf else file
+            merged.how[path] = how
+    for path in sorted(conflicted - set(contested)):
+        merged.writes.pop(path, None)
+        if path in theirs:
+            cause = "the template renamed another file to this one, and both sides changed the same lines"
+            merged.conflicts.append(_conflict(path, cause, None, theirs[path]))
+
+
+def _has_crlf(file: File) -> bool:
+    return b"\r\n" in file.content and b"\0" not in file.content
+
+
+def _with_newline(file: File, newline: bytes) -> File:
+    return File(file.mode, file.content.replace(b"\r\n", b"\n").replace(b"\n", newline))
+
+
+def _merge_structure(path: str, before: File | None, now: File, after: File) -> File | None:
+    """Merge by key, where git could not by line; None where that fails as well."""
+    if before is None or now.mode != after.mode:
+        return None
+    sides = [Document.parse(path, file.content) for file in (before, now, after)]
+    base, ours, theirs = sides
+    if base is None or ours is None or theirs is None:
+        return None
+    try:
+        merge_documents(base, ours, theirs)
+    except DisagreementError:
+        return None
+    content = ours.dump()
+    return File(now.mode, content) if Document.parse(path, content) else None
+
+
+def _git_merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, set[str]]:
+    """Merge three trees.
+
+    Returns:
+        The merged tree, and the paths in it that are in conflict.
+    """
+    commits = [_commit("base", base, None), _commit("ours", ours, "base"), _commit("theirs", theirs, "base")]
+    settings = ["-c", "merge.directoryRenames=false", "-c", "merge.renames=true", "-c", "merge.renameLimit=5000"]
+    merging = [*settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"]
+    with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
+        scratch = Path(folder)
+        git(scratch, "init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+        git(scratch, "fast-import", "--quiet", "--force", "--done", stdin=b"".join(commits) + b"done\n")
+        try:
+            told = git(scratch, *merging, "refs/heads/ours", "refs/heads/theirs", codes=(0, 1))
+        except GitError as error:
+            if "usage:" in error.stderr:
+                raise TowpathError("towpath needs git 2.38 or newer, which can merge without a work tree.") from error
+            raise
+        tree, *conflicted = told.decode(errors="surrogateescape").rstrip("\0").split("\0")
+        listing = dict(entries(git(scratch, "ls-tree", "-r", "-z", tree)))
+        blobs = read_blobs(scratch, [entry.oid for entry in listing.values()])
+    return {path: File(entry.mode, blobs[entry.oid]) for path, entry in listing.items()}, set(conflicted)
+
+
+def _commit(name: str, tree: Tree, parent: str | None) -> bytes:
+    """A commit in the words of `git fast-import`."""
+    lines = [f"commit refs/heads/{name}\ncommitter towpath <> 0 +0000\ndata 0\n".encode()]
+    lines += [f"from refs/heads/{parent}\ndeleteall\n".encode()] if parent else [b"deleteall\n"]
+    for path, file in tree.items():
+        quoted = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        lines.append(f'M {file.mode} inline "{quoted}"\ndata {len(file.content)}\n'.encode(errors="surrogateescape"))
+        lines.append(file.content + b"\n")
+    return (b"".join([f"reset refs/heads/{name}\n".encode(), *lines])) + b"\n"

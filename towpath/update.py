@@ -1,0 +1,263 @@
+"""Apply a plan: one commit on a branch, or nothing."""
+
+import logging
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import BlockedError, GitError
+from .git import File, git, try_git
+from .plan import Plan
+from .repository import Repository
+
+log = logging.getLogger(__name__)
+
+BRANCH = "towpath/update"
+# In the message of every commit from here, so that other people's commits on the branch are told apart.
+_TRAILER = "Towpath-Update"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an update.
+
+    Attributes:
+        name: The repository.
+        state: `current` (there was nothing to do), `updated`, `unchanged` (the branch already held this update) or
+            `partial` (asked for: conflicting files stayed as they were).
+        branch: The branch that holds the update, or None.
+        commit: Its commit, or None.
+        title: A title for the request.
+        text: A text for the request, in Markdown: the notes, what changed, what a person has to do.
+    """
+
+    name: str
+    state: Literal["current", "updated", "unchanged", "partial"]
+    branch: str | None = None
+    commit: str | None = None
+    title: str = ""
+    text: str = ""
+
+
+def update(
+    repository: Repository,
+    plan: Plan,
+    *,
+    branch: str = BRANCH,
+    lock: bool = True,
+    check: str | None = None,
+    partial: bool = False,
+    remote_tip: str | None = None,
+) -> Result:
+    """Commit what a plan says on a branch that begins at the plan's commit. The work tree is not touched.
+
+    Everything is prepared out of sight and becomes visible by moving one reference, so that an update that is
+    interrupted or killed at any point has not happened.
+
+    Args:
+        repository: The project.
+        plan: Its plan.
+        branch: The branch; made, or moved when everything on it came from here.
+        lock: Run `uv lock` when the update changes `pyproject.toml` and the project commits `uv.lock`.
+        check: A command of the project that has to succeed on the result first.
+        partial: Commit what merges even when other files are in conflict; those stay as the project has them.
+        remote_tip: Where the branch is on the remote that it will be pushed to, fetched already.
+
+    Raises:
+        BlockedError: The plan is blocked, the branch holds other people's commits or is checked out, the repository
+            moved on since the plan, or the check failed. Nothing has changed.
+    """
+    if plan.state == "current":
+        return Result(plan.name, "current")
+    if plan.state == "blocked" and not (partial and plan.writes and not plan.flipped and not plan.questions):
+        raise BlockedError(f"{plan.name} was not updated: {'; '.join(plan.reasons)}")
+    if try_git(repository.root, "rev-parse", "HEAD") != plan.head:
+        raise BlockedError(f"{plan.name} has a new commit since the plan was made; run it again.")
+    tip = branch_tip(repository, branch)
+    for known in filter(None, {tip, remote_tip}):
+        require_ours(repository, known, branch)
+
+    tree = write_tree(repository, plan.writes)
+    span = f"{plan.old}..{plan.new}"
+    commit = commit_tree(repository, tree, _title(plan), span)
+    relock = lock and "pyproject.toml" in plan.writes and "uv.lock" in repository.files
+    if relock or check:
+        with _clone(repository, commit) as folder:
+            if relock:
+                _run(plan.name, "uv lock", ["uv", "lock"], folder)
+                locked = File("100644", (folder / "uv.lock").read_bytes())
+                tree = write_tree(repository, {**plan.writes, "uv.lock": locked})
+                commit = commit_tree(repository, tree, _title(plan), span)
+            if check:
+                _run(plan.name, check, ["sh", "-c", check], folder)
+    state: Literal["updated", "unchanged", "partial"] = "partial" if plan.conflicts else "updated"
+    published = remote_tip or tip
+    if published and _shape(repository, published) == _shape(repository, commit):
+        commit, state = published, "unchanged"
+    move_branch(repository, branch, commit, tip, f"{plan.old} to {plan.new}")
+    return Result(plan.name, state, branch, commit, _title(plan), describe(plan))
+
+
+def _title(plan: Plan) -> str:
+    return f"Update to {plan.new} of the template"
+
+
+def describe(plan: Plan) -> str:
+    """A plan in Markdown, for the person who reviews the update: what to do first, then what changed and why."""
+    parts = [f"The template's {plan.old} becomes {plan.new}."]
+    if plan.conflicts:
+        parts.append(
+            "## To merge by hand\n\nThese files are as the project has them, because a merge was not safe. "
+            "What the template changes in each is below."
+        )
+        parts += [
+            f"- `{conflict.path}`: {conflict.cause}\n\n{_indented(_fenced(conflict.diff))}"
+            for conflict in plan.conflicts
+        ]
+    by_hand = [change for change in plan.changes if change.state == "instruction"]
+    if by_hand:
+        parts.append("## To do by hand\n\n" + "\n".join(f"- `{c.file}`: {c.instruction}. {c.why}" for c in by_hand))
+    applied = [change for change in plan.changes if change.state == "applied"]
+    if applied:
+        parts.append(
+            "## Changed in your own files\n\n" + "\n".join(f"- `{c.file}`: {c.instruction}. {c.why}" for c in applied)
+        )
+    parts.append(
+        "## Files\n\n" + "\n".join(f"- {what} `{path}`{_how(plan, path)}" for path, what in plan.files.items())
+    )
+    if plan.forgotten:
+        names = ", ".join(f"`{question.name}`" for question in plan.forgotten)
+        parts.append(f"## Answers that are no longer asked for\n\n{names}")
+    if plan.notes:
+        parts.append(f"## Notes\n\n{plan.notes.replace(chr(10) + '## ', chr(10) + '### ').replace('## ', '### ', 1)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _how(plan: Plan, path: str) -> str:
+    how = {
+        "text": "merged with your edits",
+        "structure": "merged with your edits by key",
+        "rename": "renamed, with your edits",
+    }
+    return f" ({how[plan.merged[path]]})" if path in plan.merged else ""
+
+
+def _fenced(diff: str) -> str:
+    fence = "````" if "```" in diff else "```"
+    return f"{fence}diff\n{diff}{fence}" if diff else "(nothing but its place)"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
+
+
+def branch_tip(repository: Repository, branch: str) -> str | None:
+    """Where a branch is now, or None. Raises BlockedError when it is checked out."""
+    tip = try_git(repository.root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+    if tip:
+        used = git(repository.root, "worktree", "list", "--porcelain").decode(errors="replace").split("\n")
+        if f"branch refs/heads/{branch}" in used:
+            raise BlockedError(f"{repository.name} has {branch} checked out; switch to another branch first.")
+    return tip or None
+
+
+def move_branch(repository: Repository, branch: str, commit: str, tip: str | None, reason: str) -> None:
+    """Move a branch from where it was, or make it, in one step."""
+    if commit != tip:
+        move = [f"refs/heads/{branch}", commit, tip or "0" * len(commit)]
+        git(repository.root, "update-ref", "-m", f"towpath: {reason}", *move)
+
+
+def require_ours(repository: Repository, commit: str, branch: str) -> None:
+    """Raise BlockedError when a commit was not made here, or was changed since."""
+    told = git(repository.root, "show", "--no-patch", f"--format=%T %(trailers:key={_TRAILER},valueonly)", commit)
+    tree, *value = told.decode(errors="replace").split()
+    if not value or value[-1] != tree:
+        raise BlockedError(
+            f"{branch} of {repository.name} ends in a commit that did not come from here ({commit[:9]}); "
+            "merge the branch, or rename or delete it."
+        )
+
+
+def write_tree(repository: Repository, writes: Mapping[str, File | None]) -> str:
+    """The tree of HEAD with these files, written without the repository's own index."""
+    contents = {file.content for file in writes.values() if file}
+    blobs = b"".join(b"blob\ndata %d\n%s\n" % (len(content), content) for content in contents)
+    git(repository.root, "fast-import", "--quiet", "--done", stdin=blobs + b"done\n")
+    nothing = "0" * len(repository.head)
+    lines = []
+    for path, file in writes.items():
+        mode, oid = file.entry(repository.algorithm) if file else ("0", nothing)
+        lines.append(f"{mode} {oid}\t{repository.prefix}{path}\0".encode(errors="surrogateescape"))
+    with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
+        index = {"GIT_INDEX_FILE": f"{folder}/index"}
+        git(repository.root, "read-tree", repository.head, environment=index)
+        git(repository.root, "update-index", "-z", "--index-info", stdin=b"".join(lines), environment=index)
+        return git(repository.root, "write-tree", "--missing-ok", environment=index).decode().strip()
+
+
+def commit_tree(repository: Repository, tree: str, title: str, span: str) -> str:
+    """A commit of a tree on HEAD, signed with the tree's id, which shows later whether it is still as it was made."""
+    message = f"{title}\n\n{_TRAILER}: {span} {tree}\n"
+    environment: dict[str, str] = {}
+    if not try_git(repository.root, "config", "user.email"):
+        for role in ("AUTHOR", "COMMITTER"):
+            environment |= {f"GIT_{role}_NAME": "Towpath", f"GIT_{role}_EMAIL": "towpath@localhost"}
+    arguments = ["commit-tree", tree, "-p", repository.head, "-F", "-"]
+    return git(repository.root, *arguments, stdin=message.encode(), environment=environment).decode().strip()
+
+
+def _shape(repository: Repository, commit: str) -> str:
+    """What makes a commit this update: everything but who made it when."""
+    return git(repository.root, "show", "--no-patch", "--format=%T %P %B", commit).decode(errors="replace")
+
+
+@contextmanager
+def _clone(repository: Repository, commit: str) -> Iterator[Path]:
+    """A clone with a commit checked out; it shares the repository's objects and leaves no trace in it."""
+    with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
+        clone = Path(folder, repository.name)
+        git(repository.root, "clone", "--quiet", "--shared", "--no-checkout", ".", str(clone))
+        git(clone, "checkout", "--quiet", "--detach", commit)
+        yield clone / repository.prefix
+
+
+def _run(name: str, label: str, command: list[str], folder: Path) -> None:
+    """Run a command of the project. Raises BlockedError with the end of its output when it fails."""
+    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV" and key[:4] != "GIT_"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    except FileNotFoundError as error:
+        raise BlockedError(f"{name} was not updated: `{command[0]}` is not installed.") from error
+    log.info("%s: %s ended with %d\n%s", name, label, done.returncode, done.stdout)
+    if done.returncode:
+        raise BlockedError(f"{name} was not updated: `{label}` failed.\n{done.stdout.strip()[-2000:]}")
+
+
+def fast_forward(repository: Repository, result: Result | None) -> None:
+    """Move the branch that is checked out, with its work tree, to an update; without one, only see whether that can be.
+
+    Raises:
+        BlockedError: There is no work tree or no branch, or uncommitted changes are in the way.
+    """
+    if repository.bare or repository.branch is None:
+        raise BlockedError(f"{repository.name} has no branch checked out to update.")
+    if git(repository.root, "status", "--porcelain", "--untracked-files=no"):
+        raise BlockedError(
+            f"{repository.name} has uncommitted changes; commit or stash them, or update without --here."
+        )
+    if result and result.commit:
+        try:
+            git(repository.root, "merge", "--quiet", "--ff-only", result.commit)
+        except GitError as error:
+            raise BlockedError(
+                f"{repository.name} is updated on {result.branch}, but its work tree is in the way: {error.stderr}"
+            ) from error
+        git(repository.root, "branch", "--quiet", "-D", str(result.branch))
