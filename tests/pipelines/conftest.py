@@ -9,7 +9,7 @@ from ..conftest import Generate, skip_unless_ci
 from ..project import Project
 
 GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
-RENOVATE = "renovate@44.11.4"
+RENOVATE = "renovate@44.121.2"
 
 
 @pytest.fixture(scope="session")

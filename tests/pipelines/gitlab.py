@@ -81,7 +81,6 @@ class Runner:
         return subprocess.run(
             [
                 *self.command,
-                f"--cwd={self.workspace}",
                 f"--home={self.folder / 'home'}",
                 "--state-dir=../state",
                 "--color=false",
@@ -90,6 +89,7 @@ class Runner:
                 *options,
                 *arguments,
             ],
+            cwd=self.workspace,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -102,6 +102,7 @@ class Runner:
         if not created(self.pipeline, variables):
             return []
         printed = self.call("--list-json", **variables).stdout
+        assert "\n[\n" in printed, printed
         return [job["name"] for job in json.loads(printed[printed.index("[\n") :]) if job["when"] != "never"]
 
     def run(self, *jobs: str, **variables: str) -> dict[str, Job]:

@@ -1,17 +1,26 @@
 """One contract on two forges: the same jobs run the same commands in the same order, behind the same gates."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ..combinations import COMBINATIONS, name_of
-from ..conftest import Generate
+from ..conftest import Generate, copy
 from ..project import Project
 from . import github, gitlab
 
 # How one forge says what the other has no command for: outputs, and the tools that come with an action or an image.
 REDIRECTIONS = {' >> "$GITHUB_OUTPUT"': "", " > release.env": ""}
 TOOLS = ("apk add", "pip install")
+# Variables that are GitLab's own settings or come from an earlier job, where GitHub has to hand them on by name.
+HANDED_ON = {
+  "COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PUBLIC_KEY", "SIGNING",
+  "DEPLOY_HOST", "DEPLOY_KNOWN_HOSTS", "DEPLOY_SSH_KEY", "GITHUB_TOKEN", "IMAGE", "TRAIN_IMAGE",
+}  # fmt: skip
+# Variables about the runner alone.
+OF_RUNNERS = {"DOCKER_CERT_PATH", "DOCKER_HOST", "DOCKER_TLS_CERTDIR", "DOCKER_TLS_VERIFY", "XDG_CACHE_HOME"}
 
 
 def plain(command: str) -> str:
@@ -93,7 +102,7 @@ def merged(pipeline: Any, name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def forges(
-    request: pytest.FixtureRequest, generate: Generate, tmp_path: Any, gitlab_ci_local: list[str]
+    request: pytest.FixtureRequest, generate: Generate, tmp_path: Path, gitlab_ci_local: list[str]
 ) -> tuple[Forge, Forge]:
     """Both forges of a project with these answers."""
     project = generate("towpath-ci-parity", ci=["github", "gitlab"], deploy="compose", **request.param)
@@ -107,3 +116,21 @@ def test_both_forges_run_the_same_commands_behind_the_same_gates(forges: tuple[F
     assert on_github.after == on_gitlab.after
     assert on_github.minutes == on_gitlab.minutes
     assert on_github.protected == on_gitlab.protected == {"deploy"}
+    for name, variables in on_github.variables.items():
+        assert variables - HANDED_ON == on_gitlab.variables[name] - OF_RUNNERS, name
+
+
+def test_every_variable_that_the_release_reads_is_given_to_it(project: Project) -> None:
+    read = set(re.findall(r'os\.environ(?:\.get\(|\[)["\'](\w+)', project.text(".towpath/release.py")))
+    given = of_github(project).variables
+    assert read - {"BASE_REGISTRY"} <= given["release-amd64"] | given["publish"] | given["deploy"]
+
+
+def test_a_step_on_one_forge_only_is_noticed(template: Path, tmp_path: Path, gitlab_ci_local: list[str]) -> None:
+    project = copy(template, tmp_path, "towpath-ci-parity", ci=["github", "gitlab"])
+    workflow = project.path / ".github/workflows/verify.yml"
+    command = "      - run: docker buildx bake\n"
+    workflow.write_text(workflow.read_text().replace(command, f"{command}      - run: echo more\n"))
+    (tmp_path / "runner").mkdir()
+    on_gitlab = of_gitlab(project, gitlab.Runner(project, tmp_path / "runner", gitlab_ci_local))
+    assert of_github(project).commands != on_gitlab.commands
