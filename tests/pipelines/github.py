@@ -26,7 +26,7 @@ def load(path: Path) -> Any:
 
 
 def evaluate(expression: str, contexts: Contexts) -> Any:
-    """The value of a GitHub expression, of which workflows here use names, strings, ==, !=, &&, || and two functions."""
+    """The value of a GitHub expression; workflows here use names, strings, ==, !=, &&, || and two functions."""
     python = ""
     for match in TOKEN.finditer(expression):
         text, operator, name = match.groups()
@@ -42,7 +42,7 @@ def evaluate(expression: str, contexts: Contexts) -> Any:
 
 def filled(text: str, contexts: Contexts) -> Any:
     """A text with its expressions evaluated; what is one expression only keeps its type."""
-    pattern = r"\${{\s*(.*?)\s*}}"
+    pattern = r"\${{\s*([^{}]*?)\s*}}"
     if match := re.fullmatch(pattern, text):
         return evaluate(match[1], contexts)
     return re.sub(pattern, lambda match: str(evaluate(match[1], contexts)), text)

@@ -1,4 +1,4 @@
-"""GitLab pipelines run on this machine by gitlab-ci-local, which reads .gitlab-ci.yml and runs its jobs' scripts here."""
+"""GitLab pipelines run on this machine, by gitlab-ci-local."""
 
 import json
 import os
@@ -48,8 +48,8 @@ def evaluate(condition: str, variables: dict[str, str | None]) -> bool:
 class Runner:
     """Runs the pipeline of a project as GitLab would for one commit.
 
-    What it stands in for: images and their `before_script` (a job's commands find the tools of this machine, and `apk` and
-    `pip` do nothing), `services` (the engine of this machine), `cache` and artifacts (those of gitlab-ci-local).
+    What it stands in for: images (a job's commands find the tools of this machine, and `apk` and `pip` do nothing),
+    `services` (the engine of this machine), `cache` and artifacts (those of gitlab-ci-local).
     """
 
     def __init__(self, project: Project, folder: Path, gitlab_ci_local: list[str]) -> None:

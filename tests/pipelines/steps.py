@@ -46,7 +46,7 @@ class Job:
 
 
 def machine(home: Path) -> dict[str, str]:
-    """The environment of a fresh runner: nothing of a developer's, a home of its own, and the caches of this test run."""
+    """The environment of a fresh runner: nothing of a developer's, its own home, and the caches of this test run."""
     cache = home / ".cache"
     if not cache.exists():
         cache.mkdir(parents=True)

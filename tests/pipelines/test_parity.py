@@ -68,7 +68,7 @@ def of_github(project: Project) -> Forge:
     return forge
 
 
-def of_gitlab(project: Project, runner: gitlab.Runner) -> Forge:
+def of_gitlab(runner: gitlab.Runner) -> Forge:
     """GitLab: a job waits for those of the stages before it that run on the same event."""
     forge = Forge()
     pipeline = runner.pipeline
@@ -106,7 +106,7 @@ def forges(
 ) -> tuple[Forge, Forge]:
     """Both forges of a project with these answers."""
     project = generate("towpath-ci-parity", ci=["github", "gitlab"], deploy="compose", **request.param)
-    return of_github(project), of_gitlab(project, gitlab.Runner(project, tmp_path, gitlab_ci_local))
+    return of_github(project), of_gitlab(gitlab.Runner(project, tmp_path, gitlab_ci_local))
 
 
 @pytest.mark.parametrize("forges", [COMBINATIONS[0], *COMBINATIONS[-2:]], indirect=True, ids=name_of)
@@ -132,5 +132,5 @@ def test_a_step_on_one_forge_only_is_noticed(template: Path, tmp_path: Path, git
     command = "      - run: docker buildx bake\n"
     workflow.write_text(workflow.read_text().replace(command, f"{command}      - run: echo more\n"))
     (tmp_path / "runner").mkdir()
-    on_gitlab = of_gitlab(project, gitlab.Runner(project, tmp_path / "runner", gitlab_ci_local))
+    on_gitlab = of_gitlab(gitlab.Runner(project, tmp_path / "runner", gitlab_ci_local))
     assert of_github(project).commands != on_gitlab.commands

@@ -84,21 +84,41 @@ def replace(path: str, old: str, new: str) -> Callable[[Project], None]:
     return edit
 
 
+MIGRATION = "migrations/versions/0001_items.py"
+TABLE = "    op.create_table("
+LAYER = "ENV DRAIN_SECONDS=5"
 FAULTS = {
-    "lock": Fault(replace("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "idna",\n'), "lint", "lock", "uv.lock"),
+    "lock": Fault(
+        replace("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "idna",\n'),
+        "lint",
+        "uv lock --check",
+        "uv.lock",
+    ),
     "code": Fault(
-        replace("src/{package}/items/schemas.py", "min_length=1", "min_length=0"), "test", "test", "test_items.py"
+        replace("src/{package}/items/schemas.py", "min_length=1", "min_length=0"),
+        "test",
+        "compose run",
+        "test_items.py",
     ),
     "migration": Fault(
-        replace("migrations/versions/0001_items.py", "    op.create_table(", '    op.execute("PRAGMA user_version")\n    op.create_table('),
-        "test", "test", 'syntax error at or near "PRAGMA"',
+        replace(MIGRATION, TABLE, f'    op.execute("PRAGMA user_version")\n{TABLE}'),
+        "test",
+        "compose run",
+        'syntax error at or near "PRAGMA"',
     ),
     "Dockerfile": Fault(
-        replace("Dockerfile", "ENV DRAIN_SECONDS=5", "RUN install -o 10001 /dev/null /app/log\nENV DRAIN_SECONDS=5"),
-        "image", "test_image", "app/log",
+        replace("Dockerfile", LAYER, f"RUN install -o 10001 /dev/null /app/log\n{LAYER}"),
+        "image",
+        "test_image.py",
+        "app/log",
     ),
-    "health check": Fault(replace("Dockerfile", "/readyz", "/healthy"), "image", "test_image", "not healthy after 4 s"),
-}  # fmt: skip
+    "health check": Fault(
+        replace("Dockerfile", "/readyz", "/healthy"),
+        "image",
+        "test_image.py",
+        "not healthy after 4 s",
+    ),
+}
 
 
 @pytest.fixture(params=FAULTS)
