@@ -1,8 +1,8 @@
 """A release, made as far as this machine allows: built, tested and pushed, joined, signed with a key, checked, tagged.
 
-Stood in for: the builder in a container of its own, whose image cannot be had everywhere (the engine's builder cannot push
-by digest, so each build is pushed under a tag and used by its digest); the generator of the SBOM; the scanner and its
-database; the runner of the other architecture; keyless signing, which needs public services.
+Stood in for: the builder in a container of its own, whose image cannot be had everywhere (the engine's builder cannot
+push by digest, so each build is pushed under a tag and used by its digest); the generator of the SBOM; the scanner and
+its database; the runner of the other architecture; keyless signing, which needs public services.
 """
 
 import importlib.util
@@ -26,6 +26,7 @@ from . import github, gitlab
 from .steps import Step
 
 GENERATOR = str(re.search(r"'sbom': '(.*)'", (ROOT / "extensions/pins.jinja").read_text())[1])  # type: ignore[index]
+PROVENANCE = "--attest=type=provenance,mode=max,version=v1"
 
 DOCKER = """\
 #!/usr/bin/env python3
@@ -218,12 +219,7 @@ def test_a_release_is_pushed_by_digest_attested_signed_and_checked(
     assert "lacks" in refused.output
     assert tags(registry) & {"1.2", "1", "latest"} == set(), "a tag moved to what was refused"
 
-    generator = (
-        f"--sbom=generator={next(line.split(chr(39))[3] for line in PINS.splitlines() if chr(39) + 'sbom' in line)}"
-    )
-    digest = push_other_architecture(
-        engine, repository, "--attest=type=provenance,mode=max,version=v1", f"--sbom=generator={GENERATOR}"
-    )
+    digest = push_other_architecture(engine, repository, PROVENANCE, f"--sbom=generator={GENERATOR}")
     (artifact / "other.json").write_text(json.dumps({repository: digest}))
     published = publish()
     assert published.code == 0, published.output[-4000:]
