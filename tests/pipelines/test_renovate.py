@@ -61,7 +61,7 @@ def test_every_pin_is_moved_by_one_rule() -> None:
         if "extensions/pins.jinja" in manager["managerFilePatterns"]
         for pattern in manager["matchStrings"]
     ]
-    # A value with a digit after `: '` or `= '` is a version, but for what other pins make up and for this template's own.
+    # Every value with a digit is a version, but for what other pins make up and for this template's own.
     for line in pins.splitlines():
         if re.search(r"(: |= )'[^']*\d", line) and "~" not in line and "set version" not in line:
             assert sum(re.search(pattern, line) is not None for pattern in patterns) == 1, line
