@@ -8,8 +8,14 @@ COMBINATIONS: list[dict[str, Any]] = (
         {"app_type": app_type, "database": database, "cache": cache}
         for app_type, database, cache in product(["web", "static"], ["postgresql", "none"], ["redis", "none"])
     ]
-    + [{"app_type": "microservice", "database": database} for database in ("postgresql", "none")]
-    + [{"app_type": "ml", "accelerator": accelerator} for accelerator in ("cpu", "cuda")]
+    + [
+        {"app_type": "microservice", "database": database, "deploy": deploy}
+        for database, deploy in (("postgresql", "compose"), ("none", "none"))
+    ]
+    + [
+        {"app_type": "ml", "accelerator": accelerator, "deploy": deploy}
+        for accelerator, deploy in (("cpu", "compose"), ("cuda", "none"))
+    ]
 )
 
 
