@@ -14,6 +14,7 @@ from . import github, gitlab
 # Pinned by an exact version: the digests are the bot's to add, as no registry can be asked where this is written.
 LEFT_TO_THE_BOT = {
     "docker:29.8.1-cli",
+    "ghcr.io/sigstore/cosign/cosign:v3.0.6",
     "docker:29.8.1-dind",
     "ghcr.io/aquasecurity/trivy:0.72.0",
     "ghcr.io/astral-sh/uv:0.13.9-python3.14-trixie",
@@ -61,7 +62,7 @@ def test_every_action_is_pinned_by_its_commit(workflows: dict[str, Any]) -> None
 
 def test_every_image_is_pinned_by_an_exact_version(repository: Path, workflows: dict[str, Any]) -> None:
     text = (repository / ".gitlab-ci.yml").read_text()
-    images = set(re.findall(r"(?:image|name): (\S+[:@]\S+)", text))
+    images = set(re.findall(r"(?:image: |name: |docker create )([^\s)]+[:@][^\s)]+)", text))
     for _, step in steps(workflows):
         images |= set(re.findall(r"docker\.sock (\S+:\S+) ", step.get("run", "")))
     assert images

@@ -19,7 +19,7 @@ def repository(request: pytest.FixtureRequest, generate: Generate) -> Project:
     """A repository with pipelines on both forges."""
     if isinstance(request.param, str):
         return Project(ROOT)
-    return generate("towpath-ci-lint", ci=["github", "gitlab"], **request.param)
+    return generate("towpath-ci-lint", **request.param | {"ci": ["github", "gitlab"]})
 
 
 def workflows(repository: Project) -> list[str]:

@@ -13,11 +13,11 @@ from . import github, gitlab
 
 # How one forge says what the other has no command for: outputs, and the tools that come with an action or an image.
 REDIRECTIONS = {' >> "$GITHUB_OUTPUT"': "", " > release.env": ""}
-TOOLS = ("apk add", "pip install")
+TOOLS = ("apk add", "pip install", "docker cp")
 # Variables that are GitLab's own settings or come from an earlier job, where GitHub has to hand them on by name.
 HANDED_ON = {
   "COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PUBLIC_KEY", "SIGNING",
-  "DEPLOY_HOST", "DEPLOY_KNOWN_HOSTS", "DEPLOY_SSH_KEY", "GITHUB_TOKEN", "IMAGE", "TRAIN_IMAGE",
+  "DEPLOY_HOST", "DEPLOY_KNOWN_HOSTS", "DEPLOY_PATH", "DEPLOY_SSH_KEY", "GITHUB_TOKEN", "IMAGE", "TRAIN_IMAGE",
 }  # fmt: skip
 # Variables about the runner alone.
 OF_RUNNERS = {"DOCKER_CERT_PATH", "DOCKER_HOST", "DOCKER_TLS_CERTDIR", "DOCKER_TLS_VERIFY", "XDG_CACHE_HOME"}
@@ -105,7 +105,7 @@ def forges(
     request: pytest.FixtureRequest, generate: Generate, tmp_path: Path, gitlab_ci_local: list[str]
 ) -> tuple[Forge, Forge]:
     """Both forges of a project with these answers."""
-    project = generate("towpath-ci-parity", ci=["github", "gitlab"], deploy="compose", **request.param)
+    project = generate("towpath-ci-parity", **request.param | {"ci": ["github", "gitlab"], "deploy": "compose"})
     return of_github(project), of_gitlab(gitlab.Runner(project, tmp_path, gitlab_ci_local))
 
 

@@ -105,8 +105,9 @@ def test_where_no_public_service_may_attest_the_release_says_so_and_goes_on(
 
 def test_gitlab_gives_the_release_what_it_reads(project: Project, tmp_path: Path, gitlab_ci_local: list[str]) -> None:
     runner = gitlab.Runner(project, tmp_path, gitlab_ci_local)
-    (tmp_path / "tools/uv").write_text("#!/bin/sh\nenv >&2\n")
-    (tmp_path / "tools/uv").chmod(0o755)
+    for name, script in (("uv", "env >&2"), ("docker", "exit 0")):
+        (tmp_path / "tools" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "tools" / name).chmod(0o755)
     printed = runner.call(
         "publish",
         CI_COMMIT_TAG="v1.2.3",

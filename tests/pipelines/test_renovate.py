@@ -26,7 +26,7 @@ def disabled(path: str) -> bool:
 
 def test_no_file_is_owned_by_two_bots(generate: Generate, ownership: Ownership) -> None:
     for answers in (COMBINATIONS[0], {"app_type": "static"}, {"app_type": "ml"}):
-        project = generate("towpath-ci-lint", ci=["github", "gitlab"], deploy="compose", **answers)
+        project = generate("towpath-ci-lint", **answers, ci=["github", "gitlab"], deploy="compose")
         for path in project.rendered:
             assert disabled(path) == (owners(path, ownership) == ["managed"]), path
 
