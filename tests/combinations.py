@@ -9,11 +9,11 @@ COMBINATIONS: list[dict[str, Any]] = (
         for app_type, database, cache in product(["web", "static"], ["postgresql", "none"], ["redis", "none"])
     ]
     + [
-        {"app_type": "microservice", "database": database, "deploy": deploy}
+        {"app_type": "microservice", "database": database, "deploy": deploy, "ci": ["gitlab"]}
         for database, deploy in (("postgresql", "compose"), ("none", "none"))
     ]
     + [
-        {"app_type": "ml", "accelerator": accelerator, "deploy": deploy}
+        {"app_type": "ml", "accelerator": accelerator, "deploy": deploy, "ci": []}
         for accelerator, deploy in (("cpu", "compose"), ("cuda", "none"))
     ]
 )
@@ -32,4 +32,6 @@ def with_pythons(combinations: list[dict[str, Any]]) -> list[tuple[dict[str, Any
 
 def name_of(answers: dict[str, Any] | str) -> str:
     """How a combination is called in a test's name."""
-    return answers if isinstance(answers, str) else "-".join(str(value) for value in answers.values())
+    if isinstance(answers, str):
+        return answers
+    return "-".join(value if isinstance(value, str) else "+".join(value) for value in answers.values())

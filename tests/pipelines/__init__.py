@@ -1,0 +1,1 @@
+"""The pipelines of generated projects, and this repository's own: read, compared and run."""

@@ -1,0 +1,44 @@
+"""Fixtures: a project with both forges, and the tools that read or run pipelines."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ..conftest import Generate, skip_unless_ci
+from ..project import Project
+
+GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
+RENOVATE = "renovate@44.121.2"
+
+
+@pytest.fixture(scope="session")
+def project(generate: Generate) -> Project:
+    """A service with pipelines on both forges and a deployment, and its lock committed."""
+    project = generate("towpath-ci-web", ci=["github", "gitlab"], deploy="compose")
+    lock(project)
+    return project
+
+
+def lock(project: Project) -> None:
+    """Commit what the README has a person commit first."""
+    if not (project.path / "uv.lock").exists():
+        project.run("uv", "lock", "--quiet")
+        project.lock_frontend()
+        project.commit("Lock")
+
+
+def npm_install(folder: Path, package: str) -> Path:
+    """Install a Node program that only these tests need, and return the folder of its commands."""
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", package]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        skip_unless_ci(f"needs the npm package {package}: {done.stderr[-500:]}")
+    return folder / "node_modules/.bin"
+
+
+@pytest.fixture(scope="session")
+def gitlab_ci_local(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command that runs GitLab pipelines on this machine."""
+    commands = npm_install(tmp_path_factory.mktemp("gitlab-ci-local"), GITLAB_CI_LOCAL)
+    return ["node", str(commands / "gitlab-ci-local")]
