@@ -123,8 +123,10 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested
     crlf = {path for path in contested if path in theirs and _has_crlf(edited[path]) and not _has_crlf(theirs[path])}
     for path in crlf:
         edited[path] = _with_newline(edited[path], b"\n")
-    ours = {path: file for path, file in base.items() if path in repository.files} | edited
-    result, conflicted = _git_merge(base, ours, theirs)
+    # What the project deleted stays deleted, and is no rename.
+    deleted = base.keys() - repository.files.keys()
+    base, theirs = ({path: file for path, file in side.items() if path not in deleted} for side in (base, theirs))
+    result, conflicted = _git_merge(base, base | edited, theirs)
 
     renamed = {path for path in theirs.keys() - base.keys() - set(contested) if result.get(path) != theirs[path]}
     for path in renamed - conflicted:

@@ -17,6 +17,10 @@ from typing import Any
 import copier
 import yaml
 
+from towpath.plan import Plan, plan
+from towpath.repository import Repository
+from towpath.template import Template
+
 from ..combinations import COMBINATIONS
 from ..conftest import ROOT, copy
 from ..project import Project
@@ -63,6 +67,7 @@ class Result:
         flipped: Answers that are not what they were, as `name: old -> new`.
         strayed: Paths of the project's own that the update changed, made or deleted.
         stale: Managed paths that nobody edited and that are not as in a fresh render.
+        disagreements: Paths of which `towpath plan` foretold something else, although nothing is lost in them.
     """
 
     case: Case
@@ -72,6 +77,7 @@ class Result:
     flipped: list[str]
     strayed: list[str]
     stale: list[str]
+    disagreements: list[str]
 
 
 def cases(repository: Path) -> list[Case]:
@@ -155,6 +161,8 @@ def replay(repository: Path, case: Case) -> Result:
         for release in case.route[:-1]:
             assert update(project, release) == []
             project.commit(f"Update to {release}")
+        last = tree(project)
+        planned = foretold(repository, Path(folder), project, case)
         conflicts = update(project, case.route[-1], **case.new_answers)
         after_disk = snapshot(project, before)
         project.commit("Update")
@@ -185,7 +193,31 @@ def replay(repository: Path, case: Case) -> Result:
             stale=sorted(
                 path for path in untouched if path != ".copier-answers.yml" and fresh.get(path) != after.get(path)
             ),
+            disagreements=disagreements(planned, last, after, conflicts),
         )
+
+
+def foretold(repository: Path, folder: Path, project: Project, case: Case) -> Plan:
+    """What `towpath plan` says of the last update of a case."""
+    template = Template.open(str(repository), folder / "cache")
+    return plan(Repository.open(project.path), template, case.route[-1], case.new_answers)
+
+
+def disagreements(planned: Plan, before: Tree, after: Tree, conflicts: list[str]) -> list[str]:
+    """Where an update did something else than was foretold. That `towpath` merges or keeps more is none."""
+    expected = dict(before)
+    for path, file in planned.writes.items():
+        if file is None:
+            del expected[path]
+        else:
+            expected[path] = (file.mode, file.entry().oid)
+    blocked, lost = ({found.path for found in kind} for kind in (planned.conflicts, planned.lost_edits))
+    answers = [question.name for question in (*planned.flipped, *planned.questions)]
+    unforeseen = {*conflicts} - blocked - planned.merged.keys()
+    invented = blocked - {*conflicts} - lost
+    settled = {*conflicts} | blocked | lost
+    other = {path for path in {*expected, *after} - settled if expected.get(path) != after.get(path)}
+    return sorted([*answers, *unforeseen, *invented, *other])
 
 
 def ejected(case: Case) -> set[str]:

@@ -56,6 +56,10 @@ def test_what_nobody_edited_is_as_in_a_fresh_project(results: list[Result]) -> N
     assert not {result.case.name: result.stale for result in results if result.stale}
 
 
+def test_towpath_foretells_what_copier_does(results: list[Result]) -> None:
+    assert not {result.case.name: result.disagreements for result in results if result.disagreements}
+
+
 def test_an_edited_managed_file_conflicts_alone(results: list[Result]) -> None:
     for result in results:
         edited = {path for paths in result.edited.values() for path in paths}
