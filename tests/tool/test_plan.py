@@ -338,6 +338,12 @@ def test_a_template_without_releases_is_followed_by_its_branch(tmp_path: Path) -
     template.path.mkdir()
     Project(template.path).git("init", "--quiet", "--initial-branch=trunk")
     template.release(None, FILES)
+    # A commit whose abbreviated id could be taken for the number of a version.
+    repository = Project(template.path)
+    for number in range(1000):
+        if repository.git("rev-parse", "--short", "HEAD").strip().isdecimal():
+            break
+        repository.git("commit", "--quiet", "--amend", f"--message={number}")
     project = template.project(tmp_path / "thing", "HEAD")
     template.release(None, {"notes.txt": NEW_LINES})
     planned = template.plan(project)
