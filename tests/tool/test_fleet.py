@@ -167,6 +167,16 @@ def test_one_command_in_a_job_is_all_an_update_takes(
     assert len(forge.proposals) == 1
 
 
+def test_a_repository_that_was_renamed_gets_one_request_under_its_new_name(
+    github: FakeGitHub, template: SmallTemplate, cache: Path
+) -> None:
+    populate(github, template, ["acme/orders"])
+    github.renamed["old/orders"] = "acme/orders"
+    for _ in range(2):
+        towpath(github, cache, "update", f"{github.web}/old/orders.git", "--request")
+    assert len(github.proposals) == 1
+
+
 def test_a_remote_that_takes_no_push_is_told_and_left_alone(
     github: FakeGitHub, template: SmallTemplate, cache: Path
 ) -> None:
