@@ -359,6 +359,16 @@ def test_what_the_template_brings_does_not_count_as_the_projects_code() -> None:
         assert any("/readyz" in gap.missing for gap in gaps(Existing(project, "ledger"), asked)) is not found
 
 
+def test_a_project_that_lies_deeper_is_pointed_to() -> None:
+    dockerfile = {"Dockerfile": "FROM python:3.14-slim\nCOPY pyproject.toml ./\n"}
+    for files, told in (
+        ({"api/requirements.txt": "flask\n"}, True),
+        ({**FLASK, "docs/requirements.txt": "x\n"}, False),
+    ):
+        found = gaps(Existing({**files, **dockerfile}, "office"), dockerfile)
+        assert any("Adopt that folder: api" in gap.todo for gap in found) is told
+
+
 def test_pipelines_in_a_folder_of_a_larger_repository_are_told_to_be_dead() -> None:
     for subfolder in (True, False):
         found = gaps(Existing({}, "ledger", subfolder=subfolder), {".github/workflows/verify.yml": "uv run pytest\n"})

@@ -235,7 +235,7 @@ def interrupted(
 
     fleet.forge.before = count
     try:
-        wait = chance.uniform(1, 9) if chance and limit is None else 240
+        wait = chance.uniform(1, 9) if chance and limit is None else 900
         try:
             output = process.communicate(timeout=wait)[0]
         except subprocess.TimeoutExpired:
