@@ -1,14 +1,13 @@
 """Three-way merge of what a template rendered, what it renders now, and what the project made of it."""
 
-import atexit
 import tempfile
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from .changes import unified_diff
 from .documents import DisagreementError, Document
 from .documents import merge as merge_documents
+from .errors import GitError, TowpathError
 from .git import Entry, File, entries, git, read_blobs
 from .repository import Repository
 
@@ -138,7 +137,7 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested
                 LostEdit(path, "the template renames or deletes it, and the edits would go with it")
             )
             if path in conflicted or conflicted & renamed:
-                cause = "the template renames or deletes it, and the project edited it"
+                cause = "the new version does not have it, and the project edited it; delete it to agree"
                 merged.conflicts.append(_conflict(path, cause, before, None))
             else:
                 merged.writes[path] = None
@@ -148,8 +147,11 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested
         if path in conflicted:
             file, how = _merge_structure(path, before, edited[path], after), "structure"
         if file is None:
-            what = "the same lines" if before else "a file of this name, each its own"
-            merged.conflicts.append(_conflict(path, f"the template and the project both changed {what}", before, after))
+            if before:
+                cause = "the template and the project changed the same lines"
+            else:
+                cause = "the template adds it, and the project has one of its own; delete yours to get the template's"
+            merged.conflicts.append(_conflict(path, cause, before, after))
         else:
             merged.writes[path] = _with_newline(file, b"\r\n") if path in crlf else file
             merged.how[path] = how
@@ -184,30 +186,28 @@ def _merge_structure(path: str, before: File | None, now: File, after: File) -> 
     return File(now.mode, content) if Document.parse(path, content) else None
 
 
-@cache
-def _scratch() -> Path:
-    """A repository for merges, for as long as this process lives."""
-    folder = tempfile.TemporaryDirectory(prefix="towpath-")
-    atexit.register(folder.cleanup)
-    git(Path(folder.name), "init", "--quiet", "--bare", "--initial-branch=main")
-    return Path(folder.name)
-
-
 def _git_merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, set[str]]:
     """Merge three trees.
 
     Returns:
         The merged tree, and the paths in it that are in conflict.
     """
-    scratch = _scratch()
     commits = [_commit("base", base, None), _commit("ours", ours, "base"), _commit("theirs", theirs, "base")]
-    git(scratch, "fast-import", "--quiet", "--force", "--done", stdin=b"".join(commits) + b"done\n")
     settings = ["-c", "merge.directoryRenames=false", "-c", "merge.renames=true", "-c", "merge.renameLimit=5000"]
     merging = [*settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"]
-    told = git(scratch, *merging, "refs/heads/ours", "refs/heads/theirs", codes=(0, 1))
-    tree, *conflicted = told.decode(errors="surrogateescape").rstrip("\0").split("\0")
-    listing = dict(entries(git(scratch, "ls-tree", "-r", "-z", tree)))
-    blobs = read_blobs(scratch, [entry.oid for entry in listing.values()])
+    with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
+        scratch = Path(folder)
+        git(scratch, "init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+        git(scratch, "fast-import", "--quiet", "--force", "--done", stdin=b"".join(commits) + b"done\n")
+        try:
+            told = git(scratch, *merging, "refs/heads/ours", "refs/heads/theirs", codes=(0, 1))
+        except GitError as error:
+            if "usage:" in error.stderr:
+                raise TowpathError("towpath needs git 2.38 or newer, which can merge without a work tree.") from error
+            raise
+        tree, *conflicted = told.decode(errors="surrogateescape").rstrip("\0").split("\0")
+        listing = dict(entries(git(scratch, "ls-tree", "-r", "-z", tree)))
+        blobs = read_blobs(scratch, [entry.oid for entry in listing.values()])
     return {path: File(entry.mode, blobs[entry.oid]) for path, entry in listing.items()}, set(conflicted)
 
 

@@ -214,7 +214,8 @@ class _InMemory(Worker):
             self.context = super()._render_context()  # type: ignore[assignment]
             self._render_template()
             kept = frozenset(path for path in self.files if self.match_skip(Path(path)))
-        return Render(self.files, answers, kept, flipped, (), forgotten)
+        remembered = yaml.safe_load(self.files.get(self.answers_relpath.as_posix(), File("", b"{}")).content) or {}
+        return Render(self.files, answers, kept, flipped, (), tuple(q for q in forgotten if q.name not in remembered))
 
     def _ask_nobody(self) -> tuple[Question, ...]:
         """Answer every question as `--defaults` does; those that cannot be are left out and returned."""

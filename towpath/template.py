@@ -85,7 +85,7 @@ class Template:
             with FileLock(folder / "lock"):
                 try:
                     if mirror.exists():
-                        git(mirror, "fetch", "--quiet", "--prune", "--force", address, "+refs/*:refs/*")
+                        git(mirror, "fetch", "--quiet", "--prune", "--force", "--", address, "+refs/*:refs/*")
                         _follow_head(mirror, address)
                     else:
                         with tempfile.TemporaryDirectory(dir=folder) as staging:
@@ -270,7 +270,7 @@ def identity(source: str) -> str:
 
 def _follow_head(mirror: Path, address: str) -> None:
     """Follow the source's default branch."""
-    told = try_git(mirror, "ls-remote", "--symref", address, "HEAD") or ""
+    told = try_git(mirror, "ls-remote", "--symref", "--", address, "HEAD") or ""
     if match := re.match(r"ref: (refs/heads/\S+)\s+HEAD", told):
         git(mirror, "symbolic-ref", "HEAD", match[1])
 

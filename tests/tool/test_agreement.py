@@ -16,7 +16,7 @@ from .small import SmallTemplate, copy_of, edit
 NAMES = [f"{folder}{name}.txt" for folder in ("", "sub/") for name in ("one", "two", "three")]
 BASE = {name: "".join(f"{name} line {number}\n" for number in range(14)) for name in NAMES}
 KINDS = ["edit", "edit", "edit", "delete", "rename", "rewrite", "add", "both"]
-SEEDS = range(24)
+SEEDS = range(16)
 
 
 def edited(text: str, mark: str, chance: random.Random) -> str:
