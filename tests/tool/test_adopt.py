@@ -167,6 +167,18 @@ def test_nothing_is_written_before_it_is_agreed(begin: Begin, towpath: Callable[
     assert (project.git("for-each-ref"), texts(project)) == before
 
 
+def test_only_questions_that_the_type_has_are_answered_whoever_names_the_type(
+    begin: Begin, towpath: Callable[..., Result]
+) -> None:
+    project = begin(SHAPES["model"])
+    typed = {"accelerator", "database", "cache"}
+    for given, asked in (([], {"accelerator"}), (["--data", "app_type=web"], {"database", "cache"})):
+        told = json.loads(towpath(project.path, "--dry-run", "--json", *given).output)
+        assert told["answers"].keys() & typed == told["evidence"].keys() & typed == asked
+    assert told["answers"]["database"] == "postgresql"
+    assert "psycopg2" in told["evidence"]["database"]
+
+
 def test_it_is_one_commit_on_a_branch_and_doing_it_again_changes_nothing(
     begin: Begin, towpath: Callable[..., Result]
 ) -> None:

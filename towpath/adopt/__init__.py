@@ -229,9 +229,7 @@ def _gaps(repository: Repository, rendered: Mapping[str, File], paths: list[Proj
         before.remotes,
         before.subfolder,
     )
-    managed = {
-        path: text for path, text in written.items() if next(p for p in paths if p.path == path).owner == "managed"
-    }
+    managed = {path.path: written[path.path] for path in paths if path.written and path.owner == "managed"}
     found = gaps(after, managed, [path.path for path in paths if path.choice is Choice.LEAVE])
     found += [
         Gap(
@@ -274,10 +272,8 @@ def adopt(repository: Repository, adoption: Adoption, *, branch: str = BRANCH) -
     if tip:
         require_ours(repository, tip, branch)
     tree = write_tree(repository, adoption.writes)
-    if tip and git(repository.root, "show", "--no-patch", "--format=%T %P", tip).decode().split() == [
-        tree,
-        repository.head,
-    ]:
+    same = f"{tree} {repository.head}"
+    if tip and git(repository.root, "show", "--no-patch", "--format=%T %P", tip).decode().strip() == same:
         return Result(adoption.name, "unchanged", branch, tip)
     title = f"Join {PurePosixPath(adoption.source).name.removesuffix('.git')} at {adoption.version}"
     commit = commit_tree(repository, tree, title, f"adopted..{adoption.version}")

@@ -27,18 +27,21 @@ def infer(existing: Existing) -> list[Proposal]:
     """Propose an answer to each question that a repository says something about.
 
     What it cannot know, such as a description where none is written, gets no proposal: the template's default or a
-    person answers it.
+    person answers it. Some of the questions are asked of some types alone; the template itself leaves out the others.
     """
-    app_type = _app_type(existing)
     packages = _system_packages(existing)
-    proposals = [_name(existing), _description(existing), app_type]
-    if app_type.value == "ml":
-        proposals.append(_accelerator(existing))
-    else:
-        proposals.append(_database(existing))
-    if app_type.value in {"web", "static"}:
-        proposals.append(_cache(existing))
-    proposals += [_image_base(existing, packages.value), packages, _ci(existing), _deploy(existing)]
+    proposals = [
+        _name(existing),
+        _description(existing),
+        _app_type(existing),
+        _database(existing),
+        _cache(existing),
+        _accelerator(existing),
+        _image_base(existing, packages.value),
+        packages,
+        _ci(existing),
+        _deploy(existing),
+    ]
     return [proposal for proposal in proposals if proposal]
 
 
