@@ -72,13 +72,16 @@ def generate(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Genera
     return make
 
 
-def copy(template: Path, folder: Path, project_name: str = "my-service", **answers: Any) -> Project:
-    """`copier copy --defaults` of the newest release into `folder/<slug>`, without trust, and the first commit."""
+def copy(
+    template: Path, folder: Path, project_name: str = "my-service", *, at: str | None = None, **answers: Any
+) -> Project:
+    """`copier copy --defaults` of a release, the newest if not `at` another, into `folder/<slug>`, without trust."""
     project = Project(folder / project_name.lower().replace(" ", "-"))
     copier.run_copy(
         str(template),
         project.path,
         data={"project_name": project_name, **answers},
+        vcs_ref=at,
         defaults=True,
         quiet=True,
         unsafe=False,

@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from .combinations import COMBINATIONS, name_of
-from .conftest import ROOT, Generate, copy, release
-from .project import Project
+from .conftest import ROOT, Generate, copy
 
 Ownership = dict[str, list[str]]
 
@@ -52,78 +51,17 @@ def test_managed_files_say_so_and_how_to_extend_them(
             assert "Managed by Towpath" not in project.text(path), path
 
 
+def test_git_ignores_nothing_that_is_rendered(template: Path, tmp_path: Path) -> None:
+    """Copier neither sees nor keeps the edits of a file that git ignores."""
+    project = copy(template, tmp_path)
+    assert project.git("ls-files", "--others", "--ignored", "--exclude-standard") == ""
+
+
 def test_there_are_enough_slots_for_all_that_is_seeded_or_ejected(ownership: Ownership) -> None:
     table = (ROOT / "extensions/ownership.yml").read_text()
-    slots = [int(number) for number in re.findall(r"{{ kept\[(\d+)\] }}", table)]
+    slots = [int(number) for number in re.findall(r"{{ \(kept or \[\]\)\[(\d+)\] }}", table)]
     assert slots == list(range(len(slots)))
     assert len(slots) >= len(ownership["seeded"]) + 20
-
-
-@pytest.fixture
-def next_release(template: Path, tmp_path: Path) -> Path:
-    """A clone of the template in which a further release can be made."""
-    repository = tmp_path / "towpath"
-    Project(tmp_path).git("clone", "--quiet", str(template), str(repository))
-    return repository
-
-
-def add_a_line_everywhere(repository: Path) -> None:
-    for path in (repository / "template").rglob("*"):
-        if path.is_file() and path.stat().st_size and "answers_file" not in path.name:
-            path.write_text(path.read_text() + "# one release later\n")
-
-
-def update(project: Project, **answers: Any) -> None:
-    """`copier update --defaults`, without trust, and the promise that nothing is left unmerged."""
-    copier.run_update(project.path, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False)
-    assert project.git("ls-files", "--unmerged") == ""
-    project.commit("Update")
-
-
-def test_an_update_carries_what_is_managed_and_leaves_alone_what_is_seeded(
-    next_release: Path, tmp_path: Path, ownership: Ownership
-) -> None:
-    project = copy(next_release, tmp_path)
-    project.git("rm", "--quiet", "-r", "tests", ".editorconfig")
-    project.git("mv", f"src/{project.package}/items", f"src/{project.package}/things")
-    (project.path / "README.md").write_text("Ours now.\n")
-    project.commit()
-    before = set(project.files)
-
-    add_a_line_everywhere(next_release)
-    (next_release / "template/src/{{package}}/new.py").write_text("new = True\n")
-    (next_release / "template/.towpath/new.toml").write_text("# Managed by Towpath\n")
-    release(next_release, "v2.0.0")
-    update(project)
-
-    assert set(project.files) == before | {".towpath/new.toml"}
-    changed = project.git("diff", "--name-only", "HEAD~1").splitlines()
-    assert {owners(path, ownership)[0] for path in changed} == {"managed"}
-    assert set(changed) == {path for path in project.files if owners(path, ownership) == ["managed"]}
-
-
-def test_an_ejected_file_is_the_projects_for_good(next_release: Path, tmp_path: Path) -> None:
-    project = copy(next_release, tmp_path)
-    update(project, ejected=["Dockerfile", ".towpath/nginx.conf"])
-    (project.path / "Dockerfile").write_text("FROM scratch\n")
-    (project.path / ".towpath/nginx.conf").write_text("# ours\n")
-    project.commit()
-    add_a_line_everywhere(next_release)
-    release(next_release, "v2.0.0")
-    update(project)
-    assert project.text("Dockerfile") == "FROM scratch\n"
-    assert project.text(".towpath/nginx.conf") == "# ours\n"
-    assert "one release later" in project.text("compose.yaml")
-
-
-def test_a_removed_file_is_deleted_and_stays_away(next_release: Path, tmp_path: Path) -> None:
-    project = copy(next_release, tmp_path)
-    update(project, removed=["docker-bake.hcl"])
-    assert "docker-bake.hcl" not in project.files
-    add_a_line_everywhere(next_release)
-    release(next_release, "v2.0.0")
-    update(project)
-    assert "docker-bake.hcl" not in project.files
 
 
 def test_a_copy_over_an_existing_project_keeps_what_is_the_projects(template: Path, tmp_path: Path) -> None:

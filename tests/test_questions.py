@@ -48,7 +48,7 @@ def test_the_folder_gives_the_project_its_name(copie: Copie) -> None:
 
 def test_versions_and_names_are_never_stored(generate: Generate, questions: dict[str, Any]) -> None:
     stored = yaml.safe_load(generate().text(".copier-answers.yml"))
-    assert {name for name in stored if not name.startswith("_")} <= set(questions)
+    assert {name for name in stored if not name.startswith("_")} <= set(questions) | {"settled"}
 
 
 @pytest.mark.parametrize("project_name", ["Order Desk", "order_desk", "ORDER.DESK", "Order - Desk", "order--desk"])
