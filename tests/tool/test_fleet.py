@@ -51,6 +51,21 @@ def test_a_fleet_is_named_by_folders_lists_owners_and_addresses(github: FakeGitH
         select(["nothing-here"], forges)
 
 
+def test_repositories_of_one_name_on_two_forges_are_told_apart(
+    github: FakeGitHub, gitlab: FakeGitLab, template: SmallTemplate, cache: Path
+) -> None:
+    populate(github, template, ["acme/orders"])
+    commit(populate(gitlab, template, ["acme/orders"])[0], {"settings.toml": "mine = true\n"})
+    settings = gitlab.environment()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(github, "environment", lambda token: FakeGitHub.environment(github, token) | settings)
+        found = rows(towpath(github, cache, "status", "github:acme", "gitlab:acme", "--json"))
+    assert {name: row["drift"]["settings.toml"] for name, row in found.items()} == {
+        "acme/orders": "same",
+        f"{gitlab.web}/acme/orders.git": "edited",
+    }
+
+
 def test_each_repository_is_in_one_shard_whatever_else_is_in_the_fleet() -> None:
     fleet = [Member(f"acme/service-{number}", "") for number in range(1000)]
     shards = [Shard(number, 8) for number in range(1, 9)]

@@ -30,7 +30,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> SmallTemplate:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests, although their forges are at other addresses: clones are made for an address."""
+    """One cache for all tests: clones are made for an address, and each test's forge has its own."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -168,7 +168,7 @@ def test_a_rollout_killed_at_random_points_is_continued_without_a_second_request
             command, env=environment(github, cache), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            run.wait(chance.uniform(0.5, 6) if kills < 5 else 120)
+            run.wait(chance.uniform(0.5, 3) if kills < 5 else 120)
         except subprocess.TimeoutExpired:
             run.kill()
             run.wait()
