@@ -253,6 +253,7 @@ def test_each_path_is_as_the_person_chose(begin: Begin, towpath: Callable[..., R
         (["--replace", "Dockerfile", "--remove", "Dockerfile"], "more than one of"),
         (["--data", "project_name=1"], "project_name"),
         (["--data", "ejected=[Dockerfile]"], "--keep"),
+        (["--data", "accelerator=cuda"], "does not ask for accelerator"),
     ],
 )
 def test_a_choice_that_cannot_be_made_is_refused(

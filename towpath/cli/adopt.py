@@ -101,6 +101,8 @@ def adopt(
     else:
         chosen = {proposal.answer: proposal.value for proposal in proposals} | given
     plan = adoption.prepare(repository, origin, version, chosen, choices)
+    if unasked := sorted(given.keys() - plan.answers.keys()):
+        raise typer.BadParameter(f"the template does not ask for {unasked[0]} with these answers")
     proposals = [proposal for proposal in proposals if proposal.answer in plan.answers]
     if not as_json:
         if not interactive:
