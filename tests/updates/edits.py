@@ -192,7 +192,9 @@ def a_line_in_the_middle_of_a_module(project: Project) -> None:
     middle = next(
         n for n, line in enumerate(lines) if n > len(lines) // 3 and re.match(r"def |class |async def |@", line)
     )
-    write(project, path, "".join([*lines[:middle], "HARBOUR = 1\n\n\n", *lines[middle:]]))
+    write(
+        project, path, "".join([*lines[:middle], "def open_harbour() -> bool:\n    return True\n\n\n", *lines[middle:]])
+    )
 
 
 @owned("source and tests")

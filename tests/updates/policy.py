@@ -40,6 +40,11 @@ def choices(question: dict[str, Any]) -> list[Any]:
     return list(found.values() if isinstance(found, dict) else found)
 
 
+def possible_answers(question: dict[str, Any]) -> list[Any]:
+    """Each choice; for a question with several answers, each alone and none."""
+    return [[], *([choice] for choice in choices(question))] if question.get("multiselect") else choices(question)
+
+
 def new_questions_reproduce_what_was(
     old: Version, new: Version, changed: Callable[[dict[str, Any]], set[str]]
 ) -> list[str]:
@@ -58,9 +63,9 @@ def new_questions_reproduce_what_was(
             continue
         by_default = changed({})
         problems += [
-            f"{name} changes more by its default than {choice!r} would"
-            for choice in choices(question)
-            if changed({name: [choice] if question.get("multiselect") else choice}) < by_default
+            f"{name} changes more by its default than {answer!r} would"
+            for answer in possible_answers(question)
+            if changed({name: answer}) < by_default
         ]
     return problems
 

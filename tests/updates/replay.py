@@ -67,7 +67,8 @@ class Result:
         flipped: Answers that are not what they were, as `name: old -> new`.
         strayed: Paths of the project's own that the update changed, made or deleted.
         stale: Managed paths that nobody edited and that are not as in a fresh render.
-        disagreements: Paths of which `towpath plan` foretold something else, although nothing is lost in them.
+        plan: What `towpath` would have done in the last update.
+        differing: Paths that a clean plan would have written otherwise than `copier update` did.
     """
 
     case: Case
@@ -77,7 +78,8 @@ class Result:
     flipped: list[str]
     strayed: list[str]
     stale: list[str]
-    disagreements: list[str]
+    plan: Plan
+    differing: list[str]
 
 
 def cases(repository: Path) -> list[Case]:
@@ -161,8 +163,12 @@ def replay(repository: Path, case: Case) -> Result:
         for release in case.route[:-1]:
             assert update(project, release) == []
             project.commit(f"Update to {release}")
-        last = tree(project)
-        planned = foretold(repository, Path(folder), project, case)
+        planned = plan(
+            Repository.open(project.path),
+            Template.open(str(repository), repository.parent / "cache"),
+            to=case.route[-1],
+            data=case.new_answers,
+        )
         conflicts = update(project, case.route[-1], **case.new_answers)
         after_disk = snapshot(project, before)
         project.commit("Update")
@@ -183,8 +189,16 @@ def replay(repository: Path, case: Case) -> Result:
         strayed = [path for path in {*before, *after} - managed if before.get(path) != after.get(path)]
         strayed += [path for path in on_disk if on_disk[path] != after_disk.get(path)]
         expected = answers | case.new_answers
+        differing = [
+            path
+            for path, file in planned.writes.items()
+            if (project.path / path).exists() != (file is not None)
+            or (file is not None and file.content != (project.path / path).read_bytes())
+        ]
         return Result(
             case=case,
+            plan=planned,
+            differing=differing if planned.state == "clean" and not conflicts else [],
             edited={edit: list(paths) for edit, paths in touched.items()},
             conflicts=conflicts,
             lost=lost,
@@ -193,31 +207,7 @@ def replay(repository: Path, case: Case) -> Result:
             stale=sorted(
                 path for path in untouched if path != ".copier-answers.yml" and fresh.get(path) != after.get(path)
             ),
-            disagreements=disagreements(planned, last, after, conflicts),
         )
-
-
-def foretold(repository: Path, folder: Path, project: Project, case: Case) -> Plan:
-    """What `towpath plan` says of the last update of a case."""
-    template = Template.open(str(repository), folder / "cache")
-    return plan(Repository.open(project.path), template, case.route[-1], case.new_answers)
-
-
-def disagreements(planned: Plan, before: Tree, after: Tree, conflicts: list[str]) -> list[str]:
-    """Where an update did something else than was foretold. That `towpath` merges or keeps more is none."""
-    expected = dict(before)
-    for path, file in planned.writes.items():
-        if file is None:
-            del expected[path]
-        else:
-            expected[path] = (file.mode, file.entry().oid)
-    blocked, lost = ({found.path for found in kind} for kind in (planned.conflicts, planned.lost_edits))
-    answers = [question.name for question in (*planned.flipped, *planned.questions)]
-    unforeseen = {*conflicts} - blocked - planned.merged.keys()
-    invented = blocked - {*conflicts} - lost
-    settled = {*conflicts} | blocked | lost
-    other = {path for path in {*expected, *after} - settled if expected.get(path) != after.get(path)}
-    return sorted([*answers, *unforeseen, *invented, *other])
 
 
 def ejected(case: Case) -> set[str]:

@@ -52,7 +52,9 @@ def test_compose_files_of_the_project_override_the_managed_ones(extended: Projec
 
 @pytest.mark.docker
 def test_the_bake_override_adds_targets_and_exchanges_the_base(extended: Project) -> None:
-    printed = json.loads(extended.run("docker", "buildx", "bake", "--print", "default", "docs"))["target"]
+    printed = json.loads(extended.run("docker", "buildx", "bake", "--progress=quiet", "--print", "default", "docs"))[
+        "target"
+    ]
     assert printed["docs"]["target"] == "dev"
     assert printed["docs"]["labels"]["org.opencontainers.image.version"] == "latest"
     assert printed["prod"]["contexts"] == {"base": "target:harbour"}

@@ -56,14 +56,28 @@ def test_what_nobody_edited_is_as_in_a_fresh_project(results: list[Result]) -> N
     assert not {result.case.name: result.stale for result in results if result.stale}
 
 
-def test_towpath_foretells_what_copier_does(results: list[Result]) -> None:
-    assert not {result.case.name: result.disagreements for result in results if result.disagreements}
-
-
 def test_an_edited_managed_file_conflicts_alone(results: list[Result]) -> None:
     for result in results:
         edited = {path for paths in result.edited.values() for path in paths}
         assert set(result.conflicts) <= edited, result.case.name
+
+
+def test_the_tool_updates_every_project_or_says_why_it_would_not(results: list[Result]) -> None:
+    for result in results:
+        assert result.plan.state in {"clean", "blocked"}, result.case.name
+        assert (result.plan.state == "blocked") == bool(result.plan.reasons), result.case.name
+        if result.case.edits[0].name in OWNED:
+            assert result.plan.state == "clean", result.case.name
+
+
+def test_the_tool_foresees_every_conflict_or_merges_it(results: list[Result]) -> None:
+    for result in results:
+        foreseen = {conflict.path for conflict in result.plan.conflicts}
+        assert set(result.conflicts) <= foreseen | set(result.plan.merged), result.case.name
+
+
+def test_the_tool_writes_what_copier_writes(results: list[Result]) -> None:
+    assert not {result.case.name: result.differing for result in results if result.differing}
 
 
 def test_the_published_page_knows_every_edit() -> None:

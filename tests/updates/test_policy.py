@@ -1,5 +1,6 @@
 """The answer policy, from the last release to the working tree; and that each of its rules can fail."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ def test_a_new_question_whose_default_brings_more_than_a_choice_is_refused() -> 
         "ci changes more by its default than 'none' would"
     ]
     assert policy.new_questions_reproduce_what_was(OLD, new, lambda _: {"Dockerfile"}) == []
+    several = Version({**OLD.questions, "ci": {"choices": ["github"], "multiselect": True, "default": ["github"]}})
+    brought = policy.new_questions_reproduce_what_was(OLD, several, lambda a: set() if a.get("ci") == [] else {"x"})
+    assert brought == ["ci changes more by its default than [] would"]
 
 
 def test_a_choice_that_is_taken_away_is_refused() -> None:
@@ -119,17 +123,17 @@ def test_this_releases_new_questions_change_nothing_by_their_defaults(
     versions: tuple[Version, Version], history: Path, latest: str, tmp_path: Path
 ) -> None:
     @cache
-    def updated(name: str, value: str) -> set[str]:
-        project = copy(history, tmp_path / f"{name}-{value}", at=latest)
+    def updated(name: str, answer: str) -> set[str]:
+        project = copy(history, tmp_path / str(len(list(tmp_path.iterdir()))), at=latest)
         before = tree(project)
-        update(project, CANDIDATE, **({name: [value] if new.asked[name].get("multiselect") else value} if name else {}))
+        update(project, CANDIDATE, **({name: json.loads(answer)} if name else {}))
         project.commit("Update")
         after = tree(project)
         return {path for path in {*before, *after} if owner(path) == "managed" and before.get(path) != after.get(path)}
 
     def changed(answers: dict[str, Any]) -> set[str]:
-        ((name, value),) = answers.items() or [("", "")]
-        return updated(name, value[0] if isinstance(value, list) else value)
+        ((name, answer),) = answers.items() or [("", "")]
+        return updated(name, json.dumps(answer))
 
     old, new = versions
     assert policy.new_questions_reproduce_what_was(old, new, changed) == []
