@@ -12,17 +12,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from hashlib import sha256
 from multiprocessing.connection import wait as wait_for
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 from urllib.parse import parse_qs
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from .errors import Exit, GitError, NotARepositoryError, TowpathError
+from .errors import Exit, GitError, NotARepositoryError, TemplateError, TowpathError
 from .forges import ForgeError, Forges, without_password
 from .git import git
 from .log import logged
@@ -109,9 +110,14 @@ def select(selectors: Iterable[str], forges: Forges) -> list[Member]:
         ForgeError: A forge refuses to list them.
     """
     found: dict[str, Member] = {}
+    names: set[str] = set()
     for selector in selectors:
         for member in _select(selector, forges):
-            found.setdefault(member.url, member)
+            if member.url not in found:
+                # Two forges may have repositories of one name, and two folders too.
+                name = member.name if member.name not in names else without_password(member.url)
+                names.add(name)
+                found[member.url] = replace(member, name=name)
     return list(found.values())
 
 
@@ -155,7 +161,9 @@ def checkout(member: Member, cache: Path | None = None) -> Path:
     """
     if member.local:
         return Path(member.url)
-    folder = (cache or user_cache_path("towpath")) / "clones" / f"{member.name.replace('://', '/').strip('/')}.git"
+    # By address, as two forges may have repositories of one name; the folder's own name may be seen by templates.
+    address = sha256(member.url.encode()).hexdigest()[:24]
+    folder = (cache or user_cache_path("towpath")) / "clones" / address / f"{PurePosixPath(member.name).name}.git"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if folder.exists():
@@ -314,9 +322,16 @@ def visit(
         member: The member.
     """
     repository = Repository.open(checkout(member, cache), answers_file=answers_file)
-    return work(repository, _template(source or repository.source, cache, since))
+    template = _template(source or repository.source, cache, since)
+    if isinstance(template, TemplateError):
+        raise template
+    return work(repository, template)
 
 
 @lru_cache(maxsize=8)
-def _template(source: str, cache: Path | None, since: float) -> Template:
-    return open_template(source, cache, since)
+def _template(source: str, cache: Path | None, since: float) -> Template | TemplateError:
+    """A template, or why there is none, so that a server that is down is not waited for by each repository."""
+    try:
+        return open_template(source, cache, since)
+    except TemplateError as error:
+        return error

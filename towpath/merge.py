@@ -62,9 +62,9 @@ class Merged:
 def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]) -> Merged:
     """Bring what the template changed into the project.
 
-    As `copier update` does, a file that the project deleted stays deleted, and one that is only ever written when it
-    is missing stays as it is. Where both sides changed a file, git merges, following renames of the template; where
-    its text conflicts, keys of TOML, YAML and JSON are merged.
+    As `copier update` does, a file that the project deleted or made a link stays that, and one that is only ever
+    written when it is missing stays as it is. Where both sides changed a file, git merges, following renames of the
+    template; where its text conflicts, keys of TOML, YAML and JSON are merged.
 
     Args:
         repository: The project.
@@ -77,7 +77,7 @@ def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]
     contested: list[str] = []
     for path in sorted(base.keys() | theirs.keys()):
         before, after, now = base.get(path), theirs.get(path), ours.get(path)
-        if before == after or (path in kept and now is not None):
+        if before == after or (path in kept and now is not None) or (now and before and _became_link(before, now)):
             continue
         if now is None and before is not None:
             if path in kept and after is not None:
@@ -96,6 +96,10 @@ def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]
     if contested:
         _merge_contested(repository, base, theirs, contested, merged)
     return merged
+
+
+def _became_link(before: File, now: Entry) -> bool:
+    return now.mode == "120000" != before.mode
 
 
 def _entry(file: File | None, repository: Repository) -> Entry | None:
@@ -123,8 +127,10 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested
     crlf = {path for path in contested if path in theirs and _has_crlf(edited[path]) and not _has_crlf(theirs[path])}
     for path in crlf:
         edited[path] = _with_newline(edited[path], b"\n")
-    ours = {path: file for path, file in base.items() if path in repository.files} | edited
-    result, conflicted = _git_merge(base, ours, theirs)
+    # What the project deleted stays deleted, and is no rename.
+    deleted = base.keys() - repository.files.keys()
+    base, theirs = ({path: file for path, file in side.items() if path not in deleted} for side in (base, theirs))
+    result, conflicted = _git_merge(base, base | edited, theirs)
 
     renamed = {path for path in theirs.keys() - base.keys() - set(contested) if result.get(path) != theirs[path]}
     for path in renamed - conflicted:

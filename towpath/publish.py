@@ -52,9 +52,9 @@ def publish(
     if not url:
         raise BlockedError(f"{plan.name} has no remote named origin to push to.")
     forge, name = forges.of(url)
-    default = forge.repository(name).branch
-    if repository.branch not in {None, default}:
-        raise BlockedError(f"{plan.name} has {repository.branch} checked out; a request is made from {default}.")
+    remote = forge.repository(name)  # under the name that it has now, should it have been renamed
+    if repository.branch not in {None, remote.branch}:
+        raise BlockedError(f"{plan.name} has {repository.branch} checked out; a request is made from {remote.branch}.")
     environment = forges.git_environment()
     reference = f"refs/heads/{branch}"
     listed = git(repository.root, "ls-remote", "origin", reference, environment=environment).decode()
@@ -74,4 +74,4 @@ def publish(
             git(repository.root, *push, environment=environment)
         except GitError as error:
             raise BlockedError(f"{branch} of {plan.name} could not be pushed: {error.stderr}") from error
-    return result, forge.propose(name, branch, result.title, result.text, labels)
+    return result, forge.propose(remote.name, branch, result.title, result.text, labels)

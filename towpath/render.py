@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -25,7 +25,7 @@ from copier._types import Phase
 from copier._user_data import Question as CopierQuestion
 from copier.errors import CopierError, YieldTagInFileError
 from jinja2 import TemplateError as JinjaError
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from .errors import NeedsTrustError, RenderError
 from .git import File
@@ -77,7 +77,7 @@ class Release:
         described: What an answers file calls it.
     """
 
-    def __init__(self, checkout: Path, commit: str, described: str) -> None:
+    def __init__(self, checkout: Path, commit: str, described: str, releases: list[str]) -> None:
         self.described = described
         self.template = CopierTemplate(url=str(checkout), ref=commit)
         known: dict[str, Any] = {
@@ -86,8 +86,8 @@ class Release:
             "commit": described,
             "commit_hash": commit,
         }
-        # Otherwise Copier works it out from the history.
-        with suppress(InvalidVersion):
+        # Otherwise Copier works it out from the history; the id of a commit may look like a version.
+        if described in releases:
             known["version"] = Version(described)
         vars(self.template).update(known)
 

@@ -138,11 +138,20 @@ class Template:
 
     def newer(self, version: str) -> list[str]:
         """The releases after a version, oldest first. Raises UnknownVersionError."""
-        known = _version(version)
-        if known is None or version not in self.versions:
-            inside = git(self.mirror, "tag", "--merged", self.commit(version)).decode().split()
-            known = max((found for tag in inside if (found := _version(tag))), default=None)
-        return [tag for tag in self.versions if known is None or Version(tag) > known]
+        known = self._contained(version)
+        return [tag for tag in self.versions if not known or Version(tag) > Version(known[-1])]
+
+    def _contained(self, version: str) -> list[str]:
+        """The releases up to a version, oldest first. A commit's id is never compared: it may look like a version."""
+        if version in self.versions:
+            return self.versions[: self.versions.index(version) + 1]
+        inside = git(self.mirror, "tag", "--merged", self.commit(version)).decode().split()
+        return [tag for tag in self.versions if tag in inside]
+
+    def between(self, old: str, new: str) -> list[str]:
+        """The releases after `old` up to `new`, oldest first. Raises UnknownVersionError."""
+        contained = self._contained(new)
+        return [tag for tag in self.newer(old) if tag in contained]
 
     def behind(self, version: str) -> int:
         """How many releases are newer than a version. Raises UnknownVersionError."""
@@ -151,7 +160,7 @@ class Template:
     def notes(self, old: str, new: str) -> str:
         """What CHANGELOG.md says of the releases after `old` up to `new`, newest first; "" without one."""
         text = try_git(self.mirror, "show", f"{self.commit(new)}:CHANGELOG.md") or ""
-        wanted = [Version(tag) for tag in self.newer(old) if (_version(new) or Version("99999")) >= Version(tag)]
+        wanted = [Version(tag) for tag in self.between(old, new)]
         sections = re.split(r"(?m)^(?=## )", text)
         found = []
         for section in sections:
@@ -166,7 +175,7 @@ class Template:
 
         commit = self.commit(version)
         if commit not in self._releases:
-            self._releases[commit] = Release(self._checkout(commit), commit, self.describe(version))
+            self._releases[commit] = Release(self._checkout(commit), commit, self.describe(version), self.versions)
         return self._releases[commit]
 
     def _checkout(self, commit: str) -> Path:
@@ -202,15 +211,11 @@ class Template:
         declared = self.release(new).questions().get("changes", {}).get("default")
         if not isinstance(declared, list):
             return []
-        crossed = {Version(tag) for tag in self.newer(old)}
-        limit = _version(new)
+        crossed = {Version(tag) for tag in self.between(old, new)}
         return [
             change
             for change in declared
-            if isinstance(change, dict)
-            and (release := _version(str(change.get("release"))))
-            and release in crossed
-            and (limit is None or release <= limit)
+            if isinstance(change, dict) and _version(str(change.get("release"))) in crossed
         ]
 
     def render(

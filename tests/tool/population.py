@@ -47,6 +47,7 @@ class Kept:
         after: Its files once it is updated, or None when there is no update for it.
         conflict: The update leaves a file to a person.
         start: The commit of its default branch.
+        updates: What an update of it must hold, for each commit that its default branch has been at.
     """
 
     hosted: Hosted
@@ -56,6 +57,16 @@ class Kept:
     after: dict[str, str] | None = None
     conflict: bool = False
     start: str = ""
+    updates: dict[str, dict[str, str] | None] = field(default_factory=dict)
+
+    def push(self, files: dict[str, str]) -> None:
+        """People go on with their work, on the default branch."""
+        branch = self.hosted.branch
+        push(self.hosted, files, branch, branch)
+        self.start = references(self.hosted)[f"refs/heads/{branch}"]
+        self.before |= files
+        self.after = None if self.after is None else self.after | files
+        self.updates[self.start] = self.after
 
 
 def updated(kept: Kept) -> dict[str, str]:
@@ -108,6 +119,7 @@ class Population:
         kept = Kept(hosted, release, edit, files, start=references(hosted)[f"refs/heads/{branch}"])
         kept.conflict = release == "v1.0.0" and edit == "the top of a file"
         kept.after = None if release == "v1.2.0" else updated(kept)
+        kept.updates[kept.start] = kept.after
         return kept
 
     def host(self, name: str, release: str) -> Hosted:
@@ -142,10 +154,10 @@ def run(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout.strip()
 
 
-def push(hosted: Hosted, files: dict[str, str], branch: str) -> None:
-    """A developer's commit on a branch that begins at `main`, in one process."""
+def push(hosted: Hosted, files: dict[str, str], branch: str, base: str = "main") -> None:
+    """A developer's commit on a branch, after the last commit of another or the same, in one process."""
     stream = f"commit refs/heads/{branch}\ncommitter Dev <dev@example.com> 1770000000 +0000\ndata 4\nEdit\n"
-    stream += "from refs/heads/main^0\n"
+    stream += f"from refs/heads/{base}^0\n"
     for path, text in files.items():
         mode = "100755" if path.endswith(".sh") else "100644"
         stream += f"M {mode} inline {path}\ndata {len(text.encode())}\n{text}\n"

@@ -167,6 +167,18 @@ def test_nothing_is_written_before_it_is_agreed(begin: Begin, towpath: Callable[
     assert (project.git("for-each-ref"), texts(project)) == before
 
 
+def test_only_questions_that_the_type_has_are_answered_whoever_names_the_type(
+    begin: Begin, towpath: Callable[..., Result]
+) -> None:
+    project = begin(SHAPES["model"])
+    typed = {"accelerator", "database", "cache"}
+    for given, asked in (([], {"accelerator"}), (["--data", "app_type=web"], {"database", "cache"})):
+        told = json.loads(towpath(project.path, "--dry-run", "--json", *given).output)
+        assert told["answers"].keys() & typed == told["evidence"].keys() & typed == asked
+    assert told["answers"]["database"] == "postgresql"
+    assert "psycopg2" in told["evidence"]["database"]
+
+
 def test_it_is_one_commit_on_a_branch_and_doing_it_again_changes_nothing(
     begin: Begin, towpath: Callable[..., Result]
 ) -> None:
@@ -241,6 +253,7 @@ def test_each_path_is_as_the_person_chose(begin: Begin, towpath: Callable[..., R
         (["--replace", "Dockerfile", "--remove", "Dockerfile"], "more than one of"),
         (["--data", "project_name=1"], "project_name"),
         (["--data", "ejected=[Dockerfile]"], "--keep"),
+        (["--data", "accelerator=cuda"], "does not ask for accelerator"),
     ],
 )
 def test_a_choice_that_cannot_be_made_is_refused(
@@ -357,6 +370,16 @@ def test_what_the_template_brings_does_not_count_as_the_projects_code() -> None:
     for path, found in ({".towpath/smoke.py": False, "tests/test_it.py": False, "src/ledger/web.py": True}).items():
         project = {"pyproject.toml": READY["pyproject.toml"], **asked, path: "'/readyz'\n"}
         assert any("/readyz" in gap.missing for gap in gaps(Existing(project, "ledger"), asked)) is not found
+
+
+def test_a_project_that_lies_deeper_is_pointed_to() -> None:
+    dockerfile = {"Dockerfile": "FROM python:3.14-slim\nCOPY pyproject.toml ./\n"}
+    for files, told in (
+        ({"api/requirements.txt": "flask\n"}, True),
+        ({**FLASK, "docs/requirements.txt": "x\n"}, False),
+    ):
+        found = gaps(Existing({**files, **dockerfile}, "office"), dockerfile)
+        assert any("Adopt that folder: api" in gap.todo for gap in found) is told
 
 
 def test_pipelines_in_a_folder_of_a_larger_repository_are_told_to_be_dead() -> None:

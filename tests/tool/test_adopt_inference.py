@@ -7,7 +7,7 @@ import pytest
 from towpath.adopt.existing import Existing, final_stages, instructions
 from towpath.adopt.infer import infer
 
-from .shapes import DJANGO, FLASK, MODEL, POETRY, READY, SHAPES
+from .shapes import FLASK, POETRY, READY, SHAPES
 
 
 def proposed(files: dict[str, str], **about: Any) -> dict[str, tuple[Any, str]]:
@@ -23,7 +23,12 @@ def proposed(files: dict[str, str], **about: Any) -> dict[str, tuple[Any, str]]:
         ("flask", "database", "postgresql", "requirements.txt depends on psycopg2-binary"),
         ("flask", "cache", "redis", "docker-compose.yml runs redis:6-alpine"),
         ("flask", "image_base", "slim", "python:3.11-slim"),
-        ("flask", "system_packages", ["libmagic1", "poppler-utils"], "build-essential, libpq-dev left out"),
+        (
+            "flask",
+            "system_packages",
+            ["libmagic1", "poppler-utils"],
+            "build-essential, libpq-dev left out, as builds need them",
+        ),
         ("flask", "ci", ["github"], ".github/workflows/ci.yml"),
         ("flask", "deploy", "none", "nothing"),
         ("django", "description", "Appointments of a veterinary clinic, with reminders by mail.", "README.rst"),
@@ -55,12 +60,6 @@ def test_each_answer_comes_with_its_evidence(shape: str, answer: str, value: Any
     assert because in found[answer][1]
 
 
-def test_only_questions_that_the_type_has_are_answered() -> None:
-    assert not {"accelerator"} & proposed(FLASK).keys()
-    assert not {"cache", "accelerator"} & proposed(DJANGO).keys()
-    assert not {"database", "cache"} & proposed(MODEL).keys()
-
-
 def test_what_only_developers_need_is_no_evidence() -> None:
     assert proposed({**FLASK, "docker-compose.yml": ""})["cache"][0] == "none"
     assert "celery" in POETRY["pyproject.toml"]
@@ -82,6 +81,7 @@ def test_a_remote_tells_the_forge_and_the_name_but_never_its_secrets() -> None:
     assert found["ci"] == (["gitlab"], "it is https://gitlab.example.com/shop/till.git")
     assert proposed({"main.py": ""}, remotes=("git@github.com:shop/till.git",))["ci"][0] == ["github"]
     assert "hunter2" not in str(found)
+    assert proposed({"main.py": ""}, remotes=("/srv/git/repo",))["project_name"][0] == "office"
 
 
 def test_a_folder_of_a_larger_repository_gets_no_pipelines() -> None:
@@ -110,6 +110,19 @@ def test_a_folder_of_a_larger_repository_gets_no_pipelines() -> None:
 )
 def test_a_broken_file_is_no_evidence_and_no_traceback(path: str, text: str) -> None:
     assert proposed({path: text})["project_name"][0] == "office"
+
+
+def test_the_dockerfile_of_the_service_is_the_one_that_installs_python_packages() -> None:
+    files = {
+        "Dockerfile": "FROM nginx\nRUN apt-get install -y tini\n",
+        "api/Dockerfile": (
+            "FROM python:3.13-slim\nRUN apt-get install -y libmagic1 `# tells what files are` \\\n  libpq5\n"
+            "RUN pip install .\n"
+        ),
+    }
+    found = proposed(files)
+    assert found["system_packages"] == (["libmagic1", "libpq5"], "api/Dockerfile installs them")
+    assert "api/Dockerfile" in found["image_base"][1]
 
 
 def test_only_what_ends_up_in_the_image_counts() -> None:

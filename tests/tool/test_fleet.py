@@ -51,6 +51,21 @@ def test_a_fleet_is_named_by_folders_lists_owners_and_addresses(github: FakeGitH
         select(["nothing-here"], forges)
 
 
+def test_repositories_of_one_name_on_two_forges_are_told_apart(
+    github: FakeGitHub, gitlab: FakeGitLab, template: SmallTemplate, cache: Path
+) -> None:
+    populate(github, template, ["acme/orders"])
+    commit(populate(gitlab, template, ["acme/orders"])[0], {"settings.toml": "mine = true\n"})
+    settings = gitlab.environment()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(github, "environment", lambda token: FakeGitHub.environment(github, token) | settings)
+        found = rows(towpath(github, cache, "status", "github:acme", "gitlab:acme", "--json"))
+    assert {name: row["drift"]["settings.toml"] for name, row in found.items()} == {
+        "acme/orders": "same",
+        f"{gitlab.web}/acme/orders.git": "edited",
+    }
+
+
 def test_each_repository_is_in_one_shard_whatever_else_is_in_the_fleet() -> None:
     fleet = [Member(f"acme/service-{number}", "") for number in range(1000)]
     shards = [Shard(number, 8) for number in range(1, 9)]
@@ -150,6 +165,16 @@ def test_one_command_in_a_job_is_all_an_update_takes(
     git(clone, "reset", "--quiet", "--hard", "FETCH_HEAD")
     assert "current" in towpath(forge, cache, "update", str(clone), "--request").stdout
     assert len(forge.proposals) == 1
+
+
+def test_a_repository_that_was_renamed_gets_one_request_under_its_new_name(
+    github: FakeGitHub, template: SmallTemplate, cache: Path
+) -> None:
+    populate(github, template, ["acme/orders"])
+    github.renamed["old/orders"] = "acme/orders"
+    for _ in range(2):
+        towpath(github, cache, "update", f"{github.web}/old/orders.git", "--request")
+    assert len(github.proposals) == 1
 
 
 def test_a_remote_that_takes_no_push_is_told_and_left_alone(

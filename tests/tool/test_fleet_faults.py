@@ -66,9 +66,9 @@ class Watch:
                 assert files_at(kept.hosted, now[default]) == kept.after
             tip = now.get("refs/heads/towpath/update")
             if tip and tip not in self.seen:
-                assert kept.after is not None, f"{kept.hosted.name} was current"
-                assert run(kept.hosted.path, "rev-parse", f"{tip}~1") == kept.start
-                assert files_at(kept.hosted, tip) == kept.after, f"{kept.hosted.name} is half updated"
+                whole = kept.updates[run(kept.hosted.path, "rev-parse", f"{tip}~1")]
+                assert whole is not None, f"{kept.hosted.name} was current"
+                assert files_at(kept.hosted, tip) == whole, f"{kept.hosted.name} is half updated"
             self.seen |= {*now.values()}
         assert {kind: references(hosted) for kind, hosted in self.fleet.special.items()} == self.special
         requests = Counter(proposal.repository.name for proposal in self.fleet.forge.proposals)
@@ -123,17 +123,20 @@ def test_a_rollout_killed_at_random_reaches_all_and_harms_none(fleet: Population
     kills, finished = 0, False
     for attempt in range(40):
         command = ["waves", "continue", str(file)] if file.exists() else begin
-        code = interrupted(fleet, cache, command, chance if attempt < 14 else None)
+        code = interrupted(fleet, cache, command, chance if kills < 8 else None)
         watch.hold()
         if code is None:
             kills += 1
+            waiting = [k for k in fleet.ordinary if "refs/heads/towpath/update" not in references(k.hosted)]
+            for kept in chance.sample(waiting, min(3, len(waiting))):
+                kept.push({f"src/late_{attempt}.py": "late\n"})
             continue
         for proposal in forge.open_proposals():
             assert forge.merge(proposal), proposal.repository.name
         if finished := code == 0:
             break
     assert finished
-    assert kills >= 5, "hardly a run was killed: the test proves little"
+    assert kills >= 4, "hardly a run was killed: the test proves little"
     watch.hold()
     for kept in fleet.ordinary:
         assert files_at(kept.hosted, kept.hosted.branch) == (kept.after or kept.before), kept.hosted.name
@@ -235,7 +238,7 @@ def interrupted(
 
     fleet.forge.before = count
     try:
-        wait = chance.uniform(1, 9) if chance and limit is None else 240
+        wait = chance.uniform(1, 7) if chance and limit is None else 900
         try:
             output = process.communicate(timeout=wait)[0]
         except subprocess.TimeoutExpired:

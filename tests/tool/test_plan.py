@@ -23,7 +23,7 @@ from towpath.status import status
 from towpath.template import Template, identity
 
 from ..project import Project
-from .small import FILES, LINES, QUESTIONS, SmallTemplate, changed, edit
+from .small import FILES, LINES, QUESTIONS, Files, SmallTemplate, changed, edit
 
 NEW_LINES = changed(LINES, "line 9\n", "line nine\n")
 
@@ -223,11 +223,15 @@ def test_modes_links_binary_files_and_odd_names_are_kept(tmp_path: Path) -> None
     project = template.project(tmp_path / "thing")
     link = template.path / "template/link"
     link.symlink_to("notes.txt")
-    template.release("v1.1.0", {"image.bin": binary + b"\0more", odd: NEW_LINES}, preserve_symlinks=True)
+    files: Files = {"image.bin": binary + b"\0more", odd: NEW_LINES, "notes.txt": NEW_LINES}
+    template.release("v1.1.0", files, preserve_symlinks=True)
     (project.path / "run.sh").chmod(0o644)
+    (project.path / "notes.txt").rename(project.path / "moved.txt")
+    (project.path / "notes.txt").symlink_to("moved.txt")
     edit(project, {odd: "ours\n" + LINES})
     planned = template.plan(project)
     assert planned.state == "clean"
+    assert "notes.txt" not in planned.writes
     assert planned.writes["link"] == ("120000", b"notes.txt")
     assert planned.writes["image.bin"] == ("100644", binary + b"\0more")
     assert planned.writes[odd] == ("100644", ("ours\n" + NEW_LINES).encode())
@@ -338,6 +342,12 @@ def test_a_template_without_releases_is_followed_by_its_branch(tmp_path: Path) -
     template.path.mkdir()
     Project(template.path).git("init", "--quiet", "--initial-branch=trunk")
     template.release(None, FILES)
+    # A commit whose abbreviated id could be taken for the number of a version.
+    repository = Project(template.path)
+    for number in range(1000):
+        if repository.git("rev-parse", "--short", "HEAD").strip().isdecimal():
+            break
+        repository.git("commit", "--quiet", "--amend", f"--message={number}")
     project = template.project(tmp_path / "thing", "HEAD")
     template.release(None, {"notes.txt": NEW_LINES})
     planned = template.plan(project)

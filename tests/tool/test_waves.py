@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> SmallTemplate:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests, although their forges are at other addresses: clones are made for an address."""
+    """One cache for all tests: clones are made for an address, and each test's forge has its own."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -141,6 +142,24 @@ def test_a_wave_that_fails_pauses_the_rollout_until_people_say_otherwise(
     assert "<<<<<<<" not in hosted[2].git("show", "towpath/update:notes.txt")
 
 
+def test_a_pause_stops_a_run_that_is_at_work(
+    github: FakeGitHub, template: SmallTemplate, cache: Path, file: Path
+) -> None:
+    populate(github, template, NAMES)
+    github.before = lambda call: Store(file).pause("hold on") if call.path.endswith("/pulls") else None
+    begin = ["waves", "start", "github:acme", "--steps", "100", "--jobs", "1", "--state", str(file)]
+    assert "paused: hold on" in towpath(github, cache, *begin, exit_code=PAUSED).stdout
+    assert 1 <= len(github.proposals) < len(NAMES)
+
+
+def test_a_repository_without_pipelines_is_green_when_none_began_for_a_while() -> None:
+    asked = datetime(2026, 11, 1, tzinfo=UTC)
+    standing = Standing(url="", wave=0, outcome="requested", since=asked)
+    assert not standing.passed("green", asked + timedelta(minutes=5))
+    assert standing.passed("green", asked + timedelta(minutes=15))
+    assert not standing.passed("merged", asked + timedelta(minutes=15))
+
+
 def test_a_declined_request_counts_as_failed(
     github: FakeGitHub, template: SmallTemplate, cache: Path, file: Path
 ) -> None:
@@ -168,7 +187,7 @@ def test_a_rollout_killed_at_random_points_is_continued_without_a_second_request
             command, env=environment(github, cache), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            run.wait(chance.uniform(0.5, 6) if kills < 5 else 120)
+            run.wait(chance.uniform(0.5, 3) if kills < 5 else 120)
         except subprocess.TimeoutExpired:
             run.kill()
             run.wait()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from difflib import unified_diff
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BlockedError, NotFromTemplateError, RenderError, TemplateError, TowpathError
 from ..git import Entry, File, git, read_blobs, try_git
@@ -19,6 +19,9 @@ from .checklist import Gap, gaps
 from .existing import Existing, document
 from .infer import Proposal, infer
 from .paths import Choice, Choices, ProjectPath, State, answers_of, classify
+
+if TYPE_CHECKING:  # Copier takes most of a second to import.
+    from ..render import Render
 
 __all__ = [
     "BRANCH",
@@ -185,11 +188,11 @@ def prepare(
         RenderError: An answer is not valid.
         TowpathError: A choice names no path that it could be made for.
     """
-    start = {"_src_path": template.source}
-    data = {**answers, "ejected": [], "removed": []}
-    render = template.render(version, start, name=repository.path.name, data=data, operation="copy")
-    if render.open:
-        raise RenderError(f"{render.open[0].name}: {render.open[0].why}. Answer it with --data {render.open[0].name}=…")
+    nothing: dict[str, Any] = {"ejected": [], "removed": []}
+    asked = _answers(_render(repository, template, version, {**answers, **nothing}).files[ANSWERS_FILE].content)
+    # An answer to a question that is not asked would show in the files, but not in the answers that updates start from.
+    data = {name: value for name, value in answers.items() if name in asked} | nothing
+    render = _render(repository, template, version, data)
     rendered = {path: file for path, file in render.files.items() if path != ANSWERS_FILE}
     paths = classify(
         {path: file.entry(repository.algorithm) for path, file in rendered.items()},
@@ -197,8 +200,7 @@ def prepare(
         template.ownership(version).owner,
         choices,
     )
-    data |= answers_of(paths)
-    final = template.render(version, start, name=repository.path.name, data=data, operation="copy")
+    final = _render(repository, template, version, data | answers_of(paths))
     writes: dict[str, File | None] = {path.path: rendered[path.path] for path in paths if path.written}
     writes |= {path.path: None for path in paths if path.choice is Choice.REMOVE and path.path in repository.files}
     writes[ANSWERS_FILE] = final.files[ANSWERS_FILE]
@@ -212,6 +214,14 @@ def prepare(
         {path: file for path, file in writes.items() if _changes(repository, path, file)},
         rendered,
     )
+
+
+def _render(repository: Repository, template: Template, version: str, data: dict[str, Any]) -> "Render":
+    start = {"_src_path": template.source}
+    render = template.render(version, start, name=repository.path.name, data=data, operation="copy")
+    if render.open:
+        raise RenderError(f"{render.open[0].name}: {render.open[0].why}. Answer it with --data {render.open[0].name}=…")
+    return render
 
 
 def _changes(repository: Repository, path: str, file: File | None) -> bool:
@@ -229,9 +239,7 @@ def _gaps(repository: Repository, rendered: Mapping[str, File], paths: list[Proj
         before.remotes,
         before.subfolder,
     )
-    managed = {
-        path: text for path, text in written.items() if next(p for p in paths if p.path == path).owner == "managed"
-    }
+    managed = {path.path: written[path.path] for path in paths if path.written and path.owner == "managed"}
     found = gaps(after, managed, [path.path for path in paths if path.choice is Choice.LEAVE])
     found += [
         Gap(
@@ -274,10 +282,8 @@ def adopt(repository: Repository, adoption: Adoption, *, branch: str = BRANCH) -
     if tip:
         require_ours(repository, tip, branch)
     tree = write_tree(repository, adoption.writes)
-    if tip and git(repository.root, "show", "--no-patch", "--format=%T %P", tip).decode().split() == [
-        tree,
-        repository.head,
-    ]:
+    same = f"{tree} {repository.head}"
+    if tip and git(repository.root, "show", "--no-patch", "--format=%T %P", tip).decode().strip() == same:
         return Result(adoption.name, "unchanged", branch, tip)
     title = f"Join {PurePosixPath(adoption.source).name.removesuffix('.git')} at {adoption.version}"
     commit = commit_tree(repository, tree, title, f"adopted..{adoption.version}")

@@ -116,6 +116,8 @@ def _image(after: Existing, dockerfile: str, seedable: Sequence[str]) -> Iterato
 
 def _project_table(after: Existing, dockerfile: str, command: str | None) -> Iterator[Gap]:
     """What `uv sync` and the command need from pyproject.toml."""
+    if not table(after.pyproject, "project") and (deeper := _deeper(after)):
+        yield Gap("Dockerfile", f"The project seems to be in {deeper}/, not here.", f"Adopt that folder: {deeper}.")
     if "pyproject.toml" not in after.files:
         yield Gap(
             "Dockerfile",
@@ -165,6 +167,15 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
             f"requires-python is {allowed}, but the image has Python {image[1]}.",
             "Allow it once the tests pass on it.",
         )
+
+
+def _deeper(after: Existing) -> str | None:
+    """A folder that looks as if the project were in it, where nothing here says that it is installed from here."""
+    if after.dependencies:
+        return None
+    telling = re.compile(r"(.+)/(pyproject\.toml|requirements\.txt|setup\.py)")
+    found = [match[1] for path in after.files if (match := telling.fullmatch(path))]
+    return min(found, key=lambda folder: (folder.count("/"), folder), default=None)
 
 
 def _pipelines(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:

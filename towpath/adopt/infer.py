@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .existing import SIGNS, Existing, final_stages
+from .existing import SIGNS, Existing, Stage, final_stages
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,21 @@ def infer(existing: Existing) -> list[Proposal]:
     """Propose an answer to each question that a repository says something about.
 
     What it cannot know, such as a description where none is written, gets no proposal: the template's default or a
-    person answers it.
+    person answers it. Some of the questions are asked of some types alone; the template itself leaves out the others.
     """
-    app_type = _app_type(existing)
     packages = _system_packages(existing)
-    proposals = [_name(existing), _description(existing), app_type]
-    if app_type.value == "ml":
-        proposals.append(_accelerator(existing))
-    else:
-        proposals.append(_database(existing))
-    if app_type.value in {"web", "static"}:
-        proposals.append(_cache(existing))
-    proposals += [_image_base(existing, packages.value), packages, _ci(existing), _deploy(existing)]
+    proposals = [
+        _name(existing),
+        _description(existing),
+        _app_type(existing),
+        _database(existing),
+        _cache(existing),
+        _accelerator(existing),
+        _image_base(existing, packages.value),
+        packages,
+        _ci(existing),
+        _deploy(existing),
+    ]
     return [proposal for proposal in proposals if proposal]
 
 
@@ -65,7 +68,8 @@ def _name(existing: Existing) -> Proposal:
         return Proposal(
             "project_name", str(name), f"{'setup.cfg' if 'setup.cfg' in existing.files else 'setup.py'} names it so"
         )
-    for remote in () if existing.subfolder else existing.remotes:
+    addresses = [] if existing.subfolder else [remote for remote in existing.remotes if ":" in remote]
+    for remote in addresses:
         if name := re.split(r"[/:]", remote.rstrip("/").removesuffix(".git"))[-1]:
             return Proposal("project_name", name, f"it is {remote_without_secrets(remote)}")
     return Proposal("project_name", existing.folder, "its folder is called so")
@@ -76,9 +80,10 @@ def _description(existing: Existing) -> Proposal | None:
         if text := " ".join(str(said.get("description", "")).split()):
             return Proposal("description", text[:200], f"{file} describes it so")
     readme = next((path for path in existing.files if re.fullmatch(r"(?i)readme\.(md|rst|txt)", path)), None)
-    for paragraph in re.split(r"\n\s*\n", existing.files.get(readme or "", "")):
+    # Further down it is about something else.
+    for paragraph in re.split(r"\n\s*\n", existing.files.get(readme or "", ""))[:6]:
         text = " ".join(paragraph.split())
-        if re.match(r"[A-Z0-9][^\[\]<>|`=]{20,}$", text) and not re.search(r"^[=~-]{3,}$", paragraph, re.MULTILINE):
+        if re.match(r"[A-Z0-9][^\[\]<>|`=*]{20,}$", text) and not re.search(r"^[=~-]{3,}$", paragraph, re.MULTILINE):
             return Proposal("description", re.split(r"(?<=[.!?])\s", text)[0][:200], f"{readme} begins so")
     return None
 
@@ -117,7 +122,8 @@ def _database(existing: Existing) -> Proposal:
     if found := _runs(existing, SIGNS["postgresql_images"]):
         return Proposal("database", "postgresql", found)
     if path := existing.mentions(
-        r"django\.db\.backends\.postgresql|postgres(ql)?(\+\w+)?://", r"\.(py|ini|toml|env\.example)$"
+        r"django\.db\.backends\.postgresql|postgres(ql)?(\+\w+)?://",
+        r"\.(py|ini|toml|env\.example)$|compose[\w.-]*\.ya?ml$",
     ):
         return Proposal("database", "postgresql", f"{path} connects to PostgreSQL")
     if found := _depends(existing, SIGNS["other_databases"]):
@@ -133,42 +139,48 @@ def _cache(existing: Existing) -> Proposal:
     return Proposal("cache", "none", "nothing here uses Redis")
 
 
+def _service_image(existing: Existing) -> tuple[str, list[Stage]] | None:
+    """The Dockerfile that installs Python packages, or else the first, and the stages that end up in its image."""
+    files = {path: text for path, text in existing.dockerfiles.items() if not path.startswith(".devcontainer/")}
+    python = (path for path in files if re.search(r"\b(pip|uv|poetry|pipenv|pdm)\b", existing.files[path]))
+    path = next(python, next(iter(files), None))
+    return (path, chain) if path and (chain := final_stages(files[path])) else None
+
+
 def _image_base(existing: Existing, packages: list[str]) -> Proposal:
-    for path, dockerfile in existing.dockerfiles.items():
-        for stage in final_stages(dockerfile):
-            if "distroless" in stage.base or stage.base == "scratch" or "chainguard" in stage.base:
-                if packages:
-                    return Proposal("image_base", "slim", f"{path} also installs Debian packages")
-                return Proposal("image_base", "distroless", f"{path} builds on {stage.base}")
-        if chain := final_stages(dockerfile):
-            return Proposal("image_base", "slim", f"{path} builds on {chain[-1].base}")
-    return Proposal("image_base", "slim", "no Dockerfile says otherwise")
+    if not (image := _service_image(existing)):
+        return Proposal("image_base", "slim", "no Dockerfile says otherwise")
+    path, chain = image
+    base = chain[-1].base
+    if not re.search(r"distroless|chainguard|^scratch$", base):
+        return Proposal("image_base", "slim", f"{path} builds on {base}")
+    if packages:
+        return Proposal("image_base", "slim", f"{path} also installs Debian packages")
+    return Proposal("image_base", "distroless", f"{path} builds on {base}")
 
 
 def _system_packages(existing: Existing) -> Proposal:
-    for path, dockerfile in existing.dockerfiles.items():
-        runs = [i.value for stage in reversed(final_stages(dockerfile)) for i in stage.instructions if i.name == "RUN"]
-        installed = [
-            word.partition("=")[0]
-            for run in runs
-            for command in re.split(r"&&|;|\|\|", run)
-            if (match := re.search(r"\b(?:apt-get|apt)\b(?:\s+-\S+)*\s+install\b(.*)", command))
-            for word in match[1].split()
-            if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(=\S+)?", word)
-        ]
-        needed = [
-            name for name in dict.fromkeys(installed) if name not in SIGNS["build_only"] and not name.endswith("-dev")
-        ]
-        left_out = sorted(set(installed) - set(needed))
-        aside = f"; {', '.join(left_out)} left out as needed for building alone" if left_out else ""
-        if needed:
-            return Proposal("system_packages", needed, f"{path} installs them{aside}")
-        if left_out:
-            return Proposal("system_packages", [], f"{path} installs nothing to run with{aside}")
-        if any(re.search(r"\bapk\s+add\b|\b(micro)?dnf\s+install\b|\byum\s+install\b", run) for run in runs):
-            return Proposal(
-                "system_packages", [], f"{path} installs packages that are not Debian's: name theirs in Debian"
-            )
+    path, chain = _service_image(existing) or ("", [])
+    runs = [i.value for stage in reversed(chain) for i in stage.instructions if i.name == "RUN"]
+    installed = [
+        word.partition("=")[0]
+        for run in runs
+        for command in re.split(r"&&|;|\|\|", re.sub(r"`#[^`]*`", "", run))
+        if (match := re.search(r"\b(?:apt-get|apt)\b(?:\s+-\S+)*\s+install\b(.*)", command))
+        for word in match[1].split()
+        if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(=\S+)?", word)
+    ]
+    needed = [
+        name for name in dict.fromkeys(installed) if name not in SIGNS["build_only"] and not name.endswith("-dev")
+    ]
+    left_out = ", ".join(sorted(set(installed) - set(needed)))
+    if needed:
+        aside = f"; {left_out} left out, as builds need them" if left_out else ""
+        return Proposal("system_packages", needed, f"{path} installs them{aside}")
+    if left_out:
+        return Proposal("system_packages", [], f"{path} installs only what builds need: {left_out}")
+    if any(re.search(r"\bapk\s+add\b|\b(micro)?dnf\s+install\b|\byum\s+install\b", run) for run in runs):
+        return Proposal("system_packages", [], f"{path} installs packages that are not Debian's: name theirs in Debian")
     return Proposal("system_packages", [], "no Dockerfile installs any")
 
 

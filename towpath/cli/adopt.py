@@ -92,25 +92,30 @@ def adopt(
         raise typer.BadParameter(f"say which paths with --keep, --remove and --replace, not with --data {taken[0]}=…")
     proposals = adoption.propose(repository, origin, version)
     interactive = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
-    if not as_json:
-        _show_proposals(repository.name, origin.source, version, proposals, given)
-    chosen = {proposal.answer: proposal.value for proposal in proposals} | given
-    if interactive:
-        chosen = adoption.ask(origin, version, [p for p in proposals if p.answer not in given], given)
+    proposals = [proposal for proposal in proposals if proposal.answer not in given]
     choices = adoption.Choices(replace or [], keep or [], remove or [], seed or [])
-    plan = adoption.prepare(repository, origin, version, chosen, choices)
     if interactive:
-        _ask_about_paths(repository, plan, choices)
-        plan = adoption.prepare(repository, origin, version, chosen, choices)
+        _show_proposals(repository.name, origin.source, version, proposals, given)
+        chosen = adoption.ask(origin, version, proposals, given)
+        _ask_about_paths(repository, adoption.prepare(repository, origin, version, chosen, choices), choices)
+    else:
+        chosen = {proposal.answer: proposal.value for proposal in proposals} | given
+    plan = adoption.prepare(repository, origin, version, chosen, choices)
+    if unasked := sorted(given.keys() - plan.answers.keys()):
+        raise typer.BadParameter(f"the template does not ask for {unasked[0]} with these answers")
+    proposals = [proposal for proposal in proposals if proposal.answer in plan.answers]
     if not as_json:
+        if not interactive:
+            _show_proposals(repository.name, origin.source, version, proposals, given)
         _show_plan(plan)
     agreed = not dry_run and (yes or (interactive and Confirm.ask("Commit this?", console=console, default=False)))
+    if agreed and here:
+        fast_forward(repository, None)
     result = adoption.adopt(repository, plan, branch=branch) if agreed else None
     if result and here:
-        fast_forward(repository, None)
         fast_forward(repository, result)
     if as_json:
-        evidence = {proposal.answer: proposal.because for proposal in proposals if proposal.answer not in given}
+        evidence = {proposal.answer: proposal.because for proposal in proposals}
         done = {"branch": result and result.branch, "commit": result and result.commit}
         typer.echo(json.dumps({**plan.to_json(), "evidence": evidence, **done}, indent=2, default=str))
     elif result:
@@ -125,8 +130,7 @@ def adopt(
 def _show_proposals(name: str, source: str, version: str, proposals: list[Any], given: dict[str, Any]) -> None:
     console.print(Text.assemble((name, "bold"), f" would join {source} at {version} with these answers:"))
     for proposal in proposals:
-        if proposal.answer not in given:
-            _show_answer(proposal.answer, proposal.value, proposal.because)
+        _show_answer(proposal.answer, proposal.value, proposal.because)
     for answer, value in given.items():
         _show_answer(answer, value, "you said so")
 

@@ -22,7 +22,7 @@ def show(report: Report, console: Console) -> None:
         for row in rows:
             fields = (row.name, row.version, _behind(row).plain, _drift(row), _taken(row), _request(row))
             console.print("  ".join(filter(None, fields)), markup=False)
-    if len(report.repositories) > 1:
+    if len(report.repositories) != 1:
         console.print(summary(report), markup=False)
 
 

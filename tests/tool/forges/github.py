@@ -97,6 +97,9 @@ class FakeGitHub(FakeForge):
 
     @route("GET", "/repos/{}/{}")
     def one_repository(self, call: Call, owner: str, name: str) -> Answer:  # noqa: ARG002
+        if new := self.renamed.get(f"{owner}/{name}"):
+            location = f"{self.web}{self.api}/repos/{new}"
+            return Answer(301, {"message": "Moved Permanently", "url": location}, {"Location": location})
         hosted = self.hosted.get(f"{owner}/{name}")
         if hosted is None:
             return Answer(404, {"message": "Not Found"})

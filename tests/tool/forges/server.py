@@ -98,6 +98,7 @@ class FakeForge:
 
     Attributes:
         tokens: What each token may do: `read`, `push`, `requests`.
+        renamed: Repositories that had another name, by that.
         checks: What pipelines said about a commit, in the forge's own words.
         scripted: Answers that the next calls get, whatever they ask.
         remaining: Calls that are left before the limit, or None for no limit.
@@ -114,6 +115,7 @@ class FakeForge:
         self.hosted: dict[str, Hosted] = {}
         self.proposals: list[Proposal] = []
         self.tokens: dict[str, set[str]] = {"secret-token": {"read", "push", "requests"}}
+        self.renamed: dict[str, str] = {}
         self.checks: dict[str, str] = {}
         self.scripted: deque[Answer] = deque()
         self.remaining: int | None = None
@@ -273,7 +275,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def git(self, path: str, query: str, body: bytes) -> None:
         """Smart HTTP, by git's own server program."""
-        hosted = self.forge.hosted.get(path.partition(".git/")[0].strip("/"))
+        name, _, rest = path.strip("/").partition(".git/")
+        name = self.forge.renamed.get(name, name)
+        path = f"/{name}.git/{rest}"
+        hosted = self.forge.hosted.get(name)
         grants = self.forge.grants(self.headers)
         pushes = "git-receive-pack" in path + query
         if hosted and (hosted.private or pushes) and not grants:
