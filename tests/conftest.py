@@ -23,6 +23,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         skip_unless_ci(missing)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Of the two workers one takes all tests with containers, which would disturb each other; the rest goes by file."""
+    group = "docker" if item.get_closest_marker("docker") else str(item.path)
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs no engine runs first, because it is faster and says more plainly what is wrong."""
     items.sort(key=lambda item: item.get_closest_marker("docker") is not None)

@@ -456,7 +456,7 @@ def an_ejected_file_written_anew(project: Project) -> None:
     write(project, "compose.prod.yaml", "services:\n  app:\n    image: harbour\n")
 
 
-@owned("taken over", since="v0.3.0")
+@owned("taken over", since="v0.4.0")
 def an_ejected_file_moved_away(project: Project) -> None:
     move(project, ".towpath/nginx.conf", "proxy/nginx.conf")
 
