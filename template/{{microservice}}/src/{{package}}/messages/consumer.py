@@ -78,20 +78,20 @@ class Consumer:
         self._signs_of_life: dict[int, float] = {}
 
     async def __aenter__(self) -> Self:
-        self._loops = [asyncio.create_task(self._work(number)) for number in range(self._settings.worker_concurrency)]
-        self._upkeep = [
-            asyncio.create_task(_repeat(MEASURE_SECONDS, self._measure)),
-            asyncio.create_task(_repeat(CHORE_SECONDS, self._chore)),
+        self._tasks = [
+            *(asyncio.create_task(self._work(number)) for number in range(self._settings.worker_concurrency)),
+            asyncio.create_task(self._repeat(MEASURE_SECONDS, self._measure)),
+            asyncio.create_task(self._repeat(CHORE_SECONDS, self._chore)),
         ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping.set()
-        # What takes longer stays with the broker, and another worker takes it over.
-        await asyncio.wait(self._loops, timeout=self._settings.shutdown_seconds)
-        for task in (*self._loops, *self._upkeep):
+        # A message that takes longer stays with the broker, and another worker takes it over.
+        await asyncio.wait(self._tasks, timeout=self._settings.shutdown_seconds)
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._loops, *self._upkeep, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def check(self) -> None:
         """Return if messages are being taken, or would be if there were any.
@@ -221,6 +221,15 @@ class Consumer:
         BACKLOG.labels("delayed").set(backlog.delayed)
         BACKLOG.labels("dead").set(backlog.dead)
 
+    async def _repeat(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping.is_set():
+            try:
+                with suppress_instrumentation():
+                    await do()
+            except Exception as error:
+                log.warning("upkeep failed", error=repr(error))
+            await self._pause(seconds)
+
     async def _pause(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
@@ -232,13 +241,3 @@ class Consumer:
 def _reasons(error: ValidationError) -> str:
     # Without the values: they may be nobody's business in a log.
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-
-
-async def _repeat(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            with suppress_instrumentation():
-                await do()
-        except Exception as error:
-            log.warning("upkeep failed", error=repr(error))
-        await asyncio.sleep(seconds)
