@@ -1,6 +1,7 @@
 """What an update of one repository would do, computed without touching it."""
 
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from .changes import Change
@@ -84,7 +85,7 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
         UnknownVersionError: The template does not have the version that the repository has, or `to`.
         NeedsTrustError: The update would run code of the template.
         RenderError: One of the versions cannot be rendered with the project's answers.
-        TemplateError: `to` is older than what the project has.
+        TemplateError: `to` is older than what the project has, or `data` answers a question that it does not ask.
     """
     require_origin(repository, template)
     old, new = repository.version, to or template.latest
@@ -101,6 +102,12 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
             f"{new} of the template uses {', '.join(features)}, which would run its code; towpath never does. "
             "Use `copier update --trust` if you trust it."
         )
+    questions = after.questions()
+    for name in data or {}:
+        if name not in questions:
+            near = get_close_matches(name, questions)
+            hint = f" Do you mean {near[0]}?" if near else ""
+            raise TemplateError(f"{new} of the template asks no question {name}.{hint}")
     base = template.render(
         old,
         repository.answers,

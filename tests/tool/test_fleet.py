@@ -60,6 +60,9 @@ def test_repositories_of_one_name_on_two_forges_are_told_apart(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(github, "environment", lambda token: FakeGitHub.environment(github, token) | settings)
         found = rows(towpath(github, cache, "status", "github:acme", "gitlab:acme", "--json"))
+        for command in (["plan"], ["update", "--dry-run"]):
+            done = towpath(github, cache, *command, "github:acme", "gitlab:acme", "--json")
+            assert {row["name"] for row in json.loads(done.stdout)} == set(found)
     assert {name: row["drift"]["settings.toml"] for name, row in found.items()} == {
         "acme/orders": "same",
         f"{gitlab.web}/acme/orders.git": "edited",

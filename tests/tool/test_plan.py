@@ -281,6 +281,12 @@ def test_questions_that_need_an_answer_are_all_named_before_anything_happens(
         template.plan(project, size=3, owner="")
 
 
+def test_an_answer_to_no_question_is_refused(template: SmallTemplate, project: Project) -> None:
+    template.release("v1.1.0", {"notes.txt": NEW_LINES})
+    with pytest.raises(TemplateError, match=r"v1\.1\.0 of the template asks no question color\. Do you mean colour\?"):
+        template.plan(project, color="blue")
+
+
 def test_a_question_that_is_renamed_with_its_answer_carries_on(tmp_path: Path) -> None:
     template = SmallTemplate.make(tmp_path)
     project = template.project(tmp_path / "thing", colour="green")
