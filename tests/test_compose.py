@@ -5,15 +5,15 @@ import re
 import subprocess
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from .conftest import Generate, copy
-from .project import Stack, compose_up, eventually, free_port
+from .load import Load
+from .project import Stack, compose_up, eventually, free_port, until
 
 pytestmark = pytest.mark.docker
 
@@ -37,35 +37,6 @@ def development(template: Path, tmp_path: Path) -> Iterator[Stack]:
     ports = {"DATABASE_PORT": str(free_port()), "REDIS_PORT": str(free_port())}
     with compose_up(project, "compose.yaml", "PORT", **ports) as stack:
         yield stack
-
-
-class Load:
-    """Callers that never stop asking, each on a connection that it keeps; counts how they were answered."""
-
-    def __init__(self, ask: Callable[[httpx2.Client], httpx2.Response], callers: int = 4) -> None:
-        self.answers: Counter[str] = Counter()
-        self._ask = ask
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(callers)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        with httpx2.Client(timeout=30) as client:
-            while not self._stop.wait(0.01):
-                try:
-                    answer = str(self._ask(client).status_code)
-                except httpx2.HTTPError as error:
-                    answer = type(error).__name__
-                self.answers[answer] += 1
 
 
 def add(url: str, name: str) -> int:
@@ -238,9 +209,6 @@ def test_an_edit_shows_at_once_in_development(development: Stack) -> None:
         try:
             time.sleep(3)
             health.write_text(health.read_text().replace('"alive"', '"edited"'))
-            deadline = time.monotonic() + 30
-            while eventually(f"{development.url}/livez").json() != {"status": "edited"}:
-                assert time.monotonic() < deadline, "the edit never showed"
-                time.sleep(0.2)
+            until(lambda: eventually(f"{development.url}/livez").json() == {"status": "edited"}, 30)
         finally:
             watch.terminate()

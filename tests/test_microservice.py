@@ -1,15 +1,14 @@
 """The microservice type in production: messages survive whatever dies, and none has its effect twice."""
 
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
 from .conftest import Generate
-from .project import Stack, compose_up
+from .project import Stack, compose_up, until
 
 pytestmark = pytest.mark.docker
 
@@ -35,13 +34,6 @@ def place(url: str, article: str, key: str | None = None) -> httpx2.Response:
 def sold(stack: Stack, article: str) -> int:
     number: int = httpx2.get(f"{stack.url}/sales", timeout=30).json()["articles"].get(article, 0)
     return number
-
-
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def redis(stack: Stack, *command: str) -> str:

@@ -1,9 +1,8 @@
 """Models: trained in one container and served by another, refused when damaged, and CUDA where it is asked for."""
 
 import json
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +10,7 @@ import httpx2
 import pytest
 
 from .conftest import Generate
-from .project import Project, Stack, eventually, free_port
+from .project import Project, Stack, eventually, free_port, until
 
 PRODUCTION = "compose.prod.yaml"
 WINE = {
@@ -95,14 +94,7 @@ def in_volume(stack: Stack, script: str) -> str:
 
 
 def serves(stack: Stack, sha256: str) -> None:
-    wait(lambda: bool(eventually(f"{stack.url}/model").json()["sha256"] == sha256), f"{sha256} was never served")
-
-
-def wait(true: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.2)
+    until(lambda: eventually(f"{stack.url}/model").json()["sha256"] == sha256, 30, f"{sha256} was not served")
 
 
 @pytest.mark.docker
@@ -140,7 +132,7 @@ def test_a_newer_model_is_served_without_a_restart_and_a_bad_one_is_never_publis
 def test_a_tampered_model_is_refused_and_training_again_repairs_it(production: Stack) -> None:
     before = httpx2.post(f"{production.url}/predictions", json={"instances": [WINE]}).json()
     in_volume(production, "printf evil > /models/$(cat /models/current).onnx")
-    wait(lambda: "it was changed after it was published" in production.logs("app"), "nobody noticed")
+    until(lambda: "it was changed after it was published" in production.logs("app"), 30)
     assert httpx2.post(f"{production.url}/predictions", json={"instances": [WINE]}).json() == before
 
     production.compose("restart", "app")

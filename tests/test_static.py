@@ -5,8 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
 
 from .conftest import ROOT, copy
-from .project import Project, Stack, compose_up, eventually, free_port
+from .project import Project, Stack, compose_up, eventually, free_port, until
 
 pytestmark = pytest.mark.docker
 
@@ -91,14 +90,6 @@ def visit(browser: Browser) -> Iterator[Visit]:
     page.close()
 
 
-def within(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Whether something comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not (held := holds()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return held
-
-
 def assets_of(url: str) -> dict[str, str]:
     """The addresses of a page's assets by their suffix."""
     return {Path(path).suffix: path for path in re.findall(r'"(/assets/[^"]+)"', httpx2.get(url).text)}
@@ -123,7 +114,7 @@ def test_a_page_loads_compressed_assets_to_be_kept_for_ever_and_nothing_complain
 def test_a_page_can_be_neither_framed_nor_injected_into(production: Stack, visit: Visit) -> None:
     visit.page.goto(production.url)
     visit.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title=1\">')")
-    assert within(5, lambda: any("Content Security Policy" in complaint for complaint in visit.complaints))
+    until(lambda: any("Content Security Policy" in complaint for complaint in visit.complaints), 5)
     assert visit.page.title() != "1"
 
 
@@ -293,7 +284,7 @@ def test_an_edit_shows_in_the_open_page_without_a_reload(edited: Project, visit:
         command = ["docker", "compose", "watch", "--no-up"]
         watch = subprocess.Popen(command, cwd=edited.path, env=os.environ | stack.environment, stdout=log, stderr=log)
         try:
-            assert within(60, lambda: "Watch enabled" in (tmp_path / "watch").read_text())
+            until(lambda: "Watch enabled" in (tmp_path / "watch").read_text(), 60)
             page = visit.page
 
             def opens_quietly() -> bool:
@@ -302,13 +293,13 @@ def test_an_edit_shows_in_the_open_page_without_a_reload(edited: Project, visit:
                 page.goto(stack.url, wait_until="networkidle")
                 return not visit.complaints
 
-            assert within(60, opens_quietly), visit.complaints
+            until(opens_quietly, 60, "no opening was without complaints")
             page.get_by_label("Name").fill(" ")
 
             style = edited.path / "frontend/src/main.css"
             style.write_text(style.read_text().replace("h1 {", "h1 {\n  color: rgb(1, 2, 3);", 1))
             colour = "getComputedStyle(document.querySelector('h1')).color"
-            assert within(30, lambda: page.evaluate(colour) == "rgb(1, 2, 3)")
+            until(lambda: page.evaluate(colour) == "rgb(1, 2, 3)", 30)
 
             script = edited.path / "frontend/src/validate.ts"
             # A click while the old code is being exchanged would send the form.
@@ -320,7 +311,7 @@ def test_an_edit_shows_in_the_open_page_without_a_reload(edited: Project, visit:
                 page.get_by_role("button", name="Add item").click()
                 return page.locator("#name-error").inner_text() == "Said by the new code."
 
-            assert within(30, says_so)
+            until(says_so, 30)
             assert page.get_by_label("Name").input_value() == " ", "the page was not loaded again"
             assert visit.complaints == []
         finally:

@@ -4,8 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from towpath.fleet import Fleet, Member, Problem, SelectorError, Shard, checkout
 from towpath.forges import Forges
 from towpath.git import git
 
+from ..project import until
 from .fleets import commit, populate, releases, rows, selector, towpath
 from .forges.github import FakeGitHub
 from .forges.gitlab import FakeGitLab
@@ -237,10 +236,3 @@ if __name__ == "__main__":
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     until(lambda: not any(Path("/proc", path.name.partition("-")[0]).exists() for path in tmp_path.iterdir()))
-
-
-def until(met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not met():
-        assert time.monotonic() < deadline, "waited 20 s"
-        time.sleep(0.05)
