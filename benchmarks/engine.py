@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import subprocess
 import sys
@@ -77,7 +78,9 @@ def wait_for(url: str, seconds: float = 60) -> None:
     """Return at the first answer with status 200."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+        # Before anybody listens on it, a connection to a port of this machine can meet itself: that is no HTTP.
+        not_yet = contextlib.suppress(OSError, http.client.HTTPException)
+        with not_yet, urllib.request.urlopen(url, timeout=5) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.01)

@@ -7,6 +7,7 @@ import pytest
 
 from ..conftest import Generate, skip_unless_ci
 from ..project import Project
+from ..tool.conftest import description, github, gitlab  # noqa: F401  (fixtures)
 
 GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
 RENOVATE = "renovate@44.121.2"

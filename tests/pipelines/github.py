@@ -55,6 +55,8 @@ class Runner:
         self.project = project
         self.folder = folder
         self.contexts = {"github.ref_type": "branch", "github.event_name": "push", **(contexts or {})}
+        self.variables = {"GITHUB_ACTIONS": "true"}
+        """What the runner gives every step beside the environment that the workflow does."""
         self.architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
         # Who stands in for which action. Each gets the step's inputs and the job's folder.
         self.stand_ins: dict[str, Callable[[dict[str, Any], Path], None]] = {
@@ -108,7 +110,7 @@ class Runner:
         workspace = self.folder / key
         outputs = self.folder / f"{key}.outputs"
         outputs.touch()
-        environment = machine(self.folder / "home") | {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(outputs)}
+        environment = machine(self.folder / "home") | self.variables | {"GITHUB_OUTPUT": str(outputs)}
         for level in (workflow, job):
             environment |= {name: filled(str(value), contexts) for name, value in level.get("env", {}).items()}
         for step in job["steps"]:

@@ -1,0 +1,99 @@
+"""The scheduled job that looks for updates, run on both forges.
+
+Stood in for: the forge, by a server of this machine that holds the project and has the forge's API; the public address
+of the tool, where git finds this working tree as the release that the job names.
+"""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..conftest import ROOT, copy, release
+from ..project import Project
+from ..tool.forges.server import FakeForge, Hosted
+from . import github as on_github
+from . import gitlab as on_gitlab
+from .conftest import lock
+from .steps import Job
+
+
+@pytest.fixture(scope="module")
+def git_settings(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Settings of git in a runner's home, which lead from the tool's public address to this working tree."""
+    home, version = re.findall(r"set (?:home|version) = '(.*)'", (ROOT / "extensions/pins.jinja").read_text())
+    tool = tmp_path_factory.mktemp("tool")
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy2(ROOT / name, tool)
+    shutil.copytree(ROOT / "towpath", tool / "towpath", ignore=shutil.ignore_patterns("__pycache__"))
+    release(tool, f"v{version}")
+    return f'[url "{tool.as_uri()}"]\ninsteadOf = {home}\n'
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_the_scheduled_job_keeps_one_request_open_until_it_is_merged(
+    kind: str, request: pytest.FixtureRequest, template: Path, tmp_path: Path, git_settings: str
+) -> None:
+    forge: FakeForge = request.getfixturevalue(kind)
+    template = Path(shutil.copytree(template, tmp_path / "template"))
+    project = copy(template, tmp_path, "orders", ci=["github", "gitlab"])
+    lock(project)
+    bake = template / "template/docker-bake.hcl.jinja"
+    bake.write_text(f"{bake.read_text()}# A better practice.\n")
+    release(template, "v1.1.0")
+    hosted = forge.host_empty("acme/orders")
+    hosted.git("fetch", "--quiet", str(project.path), "+HEAD:refs/heads/main")
+
+    def run(number: int) -> Job:
+        folder = tmp_path / str(number)
+        (folder / "home").mkdir(parents=True)
+        (folder / "home/.gitconfig").write_text(git_settings)
+        job = (
+            on_github_runner(forge, hosted, folder)
+            if kind == "github"
+            else on_gitlab_runner(request, forge, hosted, folder)
+        )
+        assert job.passed, job.last.output
+        return job
+
+    for number in range(2):
+        run(number)
+        (proposal,) = forge.open_proposals()
+        changed = hosted.git("diff", "--name-only", "main", proposal.branch).splitlines()
+        assert set(changed) == {".copier-answers.yml", "docker-bake.hcl"}
+    assert forge.merge(proposal)
+    assert "current" in run(2).last.output
+    assert not forge.open_proposals()
+
+
+def on_github_runner(forge: Any, hosted: Hosted, folder: Path) -> Job:
+    """Run the job of GitHub, whose runner tells every step where the API is."""
+    project = clone(forge, hosted, folder / "source/orders")
+    token = forge.environment()["GITHUB_TOKEN"]
+    runner = on_github.Runner(project, folder, {"github.token": "may not push", "secrets.TOWPATH_TOKEN": token})
+    runner.variables["GITHUB_API_URL"] = forge.environment()["GITHUB_API_URL"]
+
+    def checkout(_: Any, workspace: Path) -> None:
+        clone(forge, hosted, workspace)
+
+    runner.stand_ins["actions/checkout"] = checkout
+    return runner.run("update")["update"]
+
+
+def on_gitlab_runner(request: pytest.FixtureRequest, forge: Any, hosted: Hosted, folder: Path) -> Job:
+    """Run the job of GitLab, which gets variables of the project and predefined ones."""
+    project = clone(forge, hosted, folder / "source/orders")
+    runner = on_gitlab.Runner(project, folder, request.getfixturevalue("gitlab_ci_local"))
+    Project(runner.workspace).git("remote", "set-url", "origin", forge.clone_url(hosted))
+    variables = {name: value for name, value in on_gitlab.EVENTS["schedule"].items() if value}
+    return runner.run("update", **variables, **forge.environment())["update"]
+
+
+def clone(forge: FakeForge, hosted: Hosted, folder: Path) -> Project:
+    """What a checkout leaves: the work tree, and the forge as `origin`, without a credential."""
+    Project(hosted.path).git("clone", "--quiet", "--no-local", str(hosted.path), str(folder))
+    cloned = Project(folder)
+    cloned.git("remote", "set-url", "origin", forge.clone_url(hosted))
+    return cloned
