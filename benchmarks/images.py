@@ -25,6 +25,8 @@ import engine
 import report
 from application import CONTESTANTS, OURS, Applications
 
+# Builds of a quarter of a second are measured more often.
+EDITS = 3
 NAMES = [*OURS, *sorted(path.name for path in CONTESTANTS.iterdir())]
 
 
@@ -36,10 +38,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--project", type=Path, help="another project made by the template, with its uv.lock")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results", help="folder for the results")
     return parser.parse_args()
-
-
-# Builds of a quarter of a second are measured more often.
-EDITS = 3
 
 
 def measure(applications: Applications, runs: int) -> report.Measurements:
@@ -68,10 +66,10 @@ def measure(applications: Applications, runs: int) -> report.Measurements:
                         note(name, {"unchanged": engine.build(application, image, caches)})
                         application.edit_source(f"edit {number}.{edit}")
                         note(name, {"code": engine.build(application, image, caches)})
-                        if number == 0:
+                        # After a first edit, as a cold build's layers can give way to equal ones that the engine had.
+                        if number == 0 and edit:
                             pushed.append(engine.push(image, registry, f"edit-{edit}"))
                     if pushed:
-                        # After a first edit, as a cold build's layers can give way to equal ones that the engine had.
                         note(name, {"pushed": sum(pushed[-1][new] for new in pushed[-1].keys() - pushed[-2].keys())})
                         note(name, {"size": engine.size(image)})
                     note(name, engine.serve(image))

@@ -209,6 +209,10 @@ def test_an_edit_shows_at_once_in_development(development: Stack) -> None:
         try:
             time.sleep(3)
             health.write_text(health.read_text().replace('"alive"', '"edited"'))
-            until(lambda: eventually(f"{development.url}/livez").json() == {"status": "edited"}, 30)
+            until(
+                lambda: eventually(f"{development.url}/livez").json() == {"status": "edited"},
+                30,
+                "the edit did not show",
+            )
         finally:
             watch.terminate()

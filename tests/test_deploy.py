@@ -406,4 +406,4 @@ def test_workers_are_replaced_with_the_service_and_lose_no_message(
         assert not new.keys() & old
         for identifier in answers:
             order_at = f"{site.url}/orders/{identifier}"
-            until(lambda at=order_at: httpx2.get(at).json()["status"] != "pending", 30)  # type: ignore[misc]
+            until(lambda at=order_at: httpx2.get(at).json()["status"] != "pending", 30, "lost")  # type: ignore[misc]

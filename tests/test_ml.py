@@ -132,7 +132,7 @@ def test_a_newer_model_is_served_without_a_restart_and_a_bad_one_is_never_publis
 def test_a_tampered_model_is_refused_and_training_again_repairs_it(production: Stack) -> None:
     before = httpx2.post(f"{production.url}/predictions", json={"instances": [WINE]}).json()
     in_volume(production, "printf evil > /models/$(cat /models/current).onnx")
-    until(lambda: "it was changed after it was published" in production.logs("app"), 30)
+    until(lambda: "it was changed after it was published" in production.logs("app"), 30, "nobody noticed")
     assert httpx2.post(f"{production.url}/predictions", json={"instances": [WINE]}).json() == before
 
     production.compose("restart", "app")

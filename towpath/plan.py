@@ -102,12 +102,8 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
             f"{new} of the template uses {', '.join(features)}, which would run its code; towpath never does. "
             "Use `copier update --trust` if you trust it."
         )
-    questions = after.questions()
-    for name in data or {}:
-        if name not in questions:
-            near = get_close_matches(name, questions)
-            hint = f" Do you mean {near[0]}?" if near else ""
-            raise TemplateError(f"{new} of the template asks no question {name}.{hint}")
+    if data:
+        _require_questions(after, data)
     base = template.render(
         old,
         repository.answers,
@@ -170,6 +166,16 @@ def require_origin(repository: Repository, template: Template) -> None:
 def own_answers(repository: Repository) -> dict[str, Any]:
     """The answers that a project gave."""
     return {key: value for key, value in repository.answers.items() if key[:1] != "_"}
+
+
+def _require_questions(release: "Release", data: dict[str, Any]) -> None:
+    """Raise TemplateError when something is answered that a version does not ask."""
+    questions = release.questions()
+    for name in data:
+        if name not in questions:
+            near = get_close_matches(name, questions)
+            hint = f" Do you mean {near[0]}?" if near else ""
+            raise TemplateError(f"{release.described} of the template asks no question {name}.{hint}")
 
 
 def _older(release: "Release", other: "Release") -> bool:

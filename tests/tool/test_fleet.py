@@ -232,7 +232,7 @@ if __name__ == "__main__":
     list(Fleet(partial(note_and_sleep, Path({str(tmp_path)!r})), 2).run([Member("x", ""), Member("y", "")]))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
-    until(lambda: len(list(tmp_path.iterdir())) == 2)
+    until(lambda: len(list(tmp_path.iterdir())) == 2, 20)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    until(lambda: not any(Path("/proc", path.name.partition("-")[0]).exists() for path in tmp_path.iterdir()))
+    until(lambda: not any(Path("/proc", path.name.partition("-")[0]).exists() for path in tmp_path.iterdir()), 20)
