@@ -12,6 +12,7 @@ import copier
 import pytest
 import yaml
 
+from .hosts import Host, ssh_host
 from .project import Project, eventually, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -152,3 +153,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"localhost:{port}"
     finally:
         machine.run("docker", "rm", "--force", "--volumes", container)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory, containerd_host: str) -> Iterator[Host]:
+    """A machine that can be deployed to over SSH."""
+    server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if not server:
+        skip_unless_ci("needs an SSH server: install openssh-server")
+    with ssh_host(tmp_path_factory.mktemp("ssh"), server, containerd_host) as host:
+        yield host

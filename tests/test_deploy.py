@@ -1,182 +1,23 @@
 """Deployment to a host reached over SSH: real releases from a registry, under load, and how they fail."""
 
-import getpass
-import json
 import os
-import shutil
+import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
-from .conftest import copy, skip_unless_ci
+from .conftest import copy
+from .hosts import Host, Site, site_of
 from .load import Load
-from .project import Project, eventually, free_port, until
+from .project import Project, eventually, until
 
 pytestmark = pytest.mark.docker
-
-TOKEN = "a-token-that-nobody-may-see"
-
-
-@dataclass(frozen=True)
-class Host:
-    """A machine that runs a Docker engine.
-
-    Attributes:
-        engine: The engine's address, "" for the usual one.
-        variables: What a pipeline has to know to reach it.
-    """
-
-    engine: str
-    variables: dict[str, str]
-
-    def docker(self, *arguments: str) -> str:
-        where = ["--host", self.engine] if self.engine else []
-        return subprocess.run(["docker", *where, *arguments], check=True, capture_output=True, text=True).stdout
-
-
-@dataclass(frozen=True)
-class Site:
-    """The place of one project on a host.
-
-    Attributes:
-        project: What is deployed, on the machine that deploys.
-        folder: The service's folder on the host, with its secrets.
-        host: The host.
-        registry: Where images are pushed and pulled.
-        url: Where the proxy answers.
-        variables: What a pipeline tells the command.
-        published: The images that it got.
-    """
-
-    project: Project
-    folder: Project
-    host: Host
-    registry: str
-    url: str
-    variables: dict[str, str]
-    published: list[str] = field(default_factory=list)
-
-    def publish(self, tag: str, *targets: str) -> dict[str, str]:
-        """Build and push images of the project as it stands: the variables that name them by digest."""
-        repository = f"{self.registry}/{self.project.slug}"
-        self.project.run("docker", "buildx", "bake", *targets, IMAGE=repository, TAG=tag, timeout=900)
-        named = {}
-        for target in targets:
-            name = repository + ("-train" if target == "train" else "")
-            self.project.run("docker", "push", "--quiet", f"{name}:{tag}")
-            shown = self.project.run("docker", "image", "inspect", "--format={{json .RepoDigests}}", f"{name}:{tag}")
-            digest = next(each for each in json.loads(shown) if each.startswith(f"{name}@"))
-            self.published.extend([f"{name}:{tag}", digest])
-            named["TRAIN_IMAGE" if target == "train" else "IMAGE"] = digest
-        return named
-
-    def command(self, *arguments: str) -> list[str]:
-        return ["uv", "run", "--quiet", "--no-project", ".towpath/deploy.py", *arguments]
-
-    @property
-    def secrets(self) -> list[str]:
-        """What may never be printed or written elsewhere."""
-        return [TOKEN, *(path.read_text() for path in (self.folder.path / "secrets").iterdir())]
-
-    def begin_deploy(self, **variables: str) -> subprocess.Popen[str]:
-        """Begin a deployment in a process group of its own, as a terminal does."""
-        environment = {**os.environ, **self.variables, **variables}
-        return subprocess.Popen(
-            self.command(),
-            cwd=self.project.path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def try_deploy(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        settings = [f"{name}={value}" for name, value in (self.variables | variables).items()]
-        done = self.project.try_run("env", *settings, *self.command(*arguments))
-        assert not any(secret in done.stdout for secret in self.secrets)
-        return done
-
-    def deploy(self, *arguments: str, **variables: str) -> str:
-        done = self.try_deploy(*arguments, **variables)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def containers(self, *services: str) -> dict[str, Any]:
-        """What the host's engine says of the containers of these services, or of all, by id."""
-        label = f"--filter=label=com.docker.compose.project={self.project.slug}-prod"
-        ids = self.host.docker("ps", "--all", "--quiet", label).split()
-        found = json.loads(self.host.docker("inspect", *ids)) if ids else []
-        return {
-            each["Id"]: each
-            for each in found
-            if not services or each["Config"]["Labels"]["com.docker.compose.service"] in services
-        }
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, containerd_host: str) -> Iterator[Host]:
-    """An SSH server whose user may use another engine than the one that builds: what a pipeline has to know of it."""
-    server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    if not server:
-        skip_unless_ci("needs an SSH server: install openssh-server")
-    folder, port = tmp_path_factory.mktemp("ssh"), free_port()
-    machine = Project(folder)
-    for key in ("host", "user"):
-        machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-    settings = {
-        "Port": port,
-        "ListenAddress": "127.0.0.1",
-        "HostKey": folder / "host",
-        "AuthorizedKeysFile": folder / "user.pub",
-        "PidFile": "none",
-        "StrictModes": "no",
-        "PasswordAuthentication": "no",
-        "SetEnv": f"DOCKER_HOST={containerd_host or os.environ.get('DOCKER_HOST', 'unix:///var/run/docker.sock')}",
-    }
-    (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    with subprocess.Popen([server, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL) as running:
-        try:
-            name = f"[127.0.0.1]:{port}"
-            variables = {
-                "DEPLOY_HOST": f"{getpass.getuser()}@127.0.0.1:{port}",
-                "DEPLOY_SSH_KEY": machine.text("user"),
-                "DEPLOY_KNOWN_HOSTS": f"{name} {machine.text('host.pub')}",
-                "REGISTRY_USER": "robot",
-                "REGISTRY_TOKEN": TOKEN,
-            }
-            yield Host(containerd_host, variables)
-        finally:
-            running.terminate()
-
-
-@contextmanager
-def site_of(project: Project, host: Host, registry: str, **settings: str) -> Iterator[Site]:
-    """A place for a project on the host, with its secrets, that is given up at the end with all that runs there."""
-    folder = Project(project.path.with_name("on the host"))
-    folder.path.mkdir()
-    folder.make_secrets("database_password", "redis_password")
-    settings["HTTP_PORT"] = str(free_port())
-    (folder.path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    variables = host.variables | {"DEPLOY_PATH": str(folder.path), "REGISTRY": registry}
-    site = Site(project, folder, host, registry, f"http://127.0.0.1:{settings['HTTP_PORT']}", variables)
-    project.run("uv", "lock", "--quiet")
-    try:
-        yield site
-    finally:
-        host.docker("compose", "--project-name", f"{project.slug}-prod", "down", "--volumes", "--timeout=1")
-        for machine in (host, Host("", {})):
-            where = ["--host", machine.engine] if machine.engine else []
-            project.try_run("docker", *where, "image", "rm", "--force", *site.published)
 
 
 def edit(project: Project, path: str, old: str, new: str) -> None:
@@ -407,3 +248,34 @@ def test_workers_are_replaced_with_the_service_and_lose_no_message(
         for identifier in answers:
             order_at = f"{site.url}/orders/{identifier}"
             until(lambda at=order_at: httpx2.get(at).json()["status"] != "pending", 30, "lost")  # type: ignore[misc]
+
+
+def test_every_page_finds_its_assets_while_a_release_brings_new_ones(
+    template: Path, tmp_path: Path, host: Host, registry: str
+) -> None:
+    project = copy(template, tmp_path, "towpath-deploy-static", app_type="static", deploy="compose")
+    project.lock_frontend()
+    seen: set[str] = set()
+
+    def visit(client: httpx2.Client) -> httpx2.Response:
+        """Open a page as a browser does that has nothing in its cache: the page, or the asset that it lacks."""
+        page = client.get(site.url)
+        for asset in re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text):
+            answer = client.get(site.url + asset)
+            if not answer.is_success:
+                return answer
+            seen.add(asset)
+        return page
+
+    with site_of(project, host, registry) as site:
+        site.deploy(**site.publish("one", "prod"))
+        edit(project, "frontend/src/main.css", ":root {", ":root {\n  --release: two;")
+        two = site.publish("two", "prod")
+        with Load(visit) as load:
+            time.sleep(1)
+            before = set(seen)
+            site.deploy(**two)
+            time.sleep(1)
+        assert set(load.answers) == {"200"}, load.answers
+        assert {asset.rpartition(".")[2] for asset in seen - before} == {"css"}
+        assert all(httpx2.get(site.url + asset).is_success for asset in before), "pages that are still open"

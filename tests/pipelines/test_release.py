@@ -1,8 +1,9 @@
-"""A release, made as far as this machine allows: built, tested and pushed, joined, signed with a key, checked, tagged.
+"""A release on both forges, as far as this machine allows: built, tested, pushed, joined, signed, tagged, deployed.
 
 Stood in for: the builder in a container of its own, whose image cannot be had everywhere (the engine's builder cannot
 push by digest, so each build is pushed under a tag and used by its digest); the generator of the SBOM; the scanner and
-its database; the runner of the other architecture; keyless signing, which needs public services.
+its database; the image that cosign comes from; the runner of the other architecture; keyless signing, which needs
+public services.
 """
 
 import importlib.util
@@ -21,11 +22,13 @@ import httpx2
 import pytest
 
 from ..conftest import ROOT, skip_unless_ci
-from ..project import Project
+from ..hosts import Host, site_of
+from ..project import Project, eventually
 from . import github, gitlab
-from .steps import Step
+from .steps import Job
 
 GENERATOR = str(re.search(r"'sbom': '(.*)'", (ROOT / "extensions/pins.jinja").read_text())[1])  # type: ignore[index]
+ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "amd64"
 PROVENANCE = "--attest=type=provenance,mode=max,version=v1"
 
 DOCKER = """\
@@ -34,6 +37,8 @@ import os, sys
 arguments = sys.argv[1:]
 if arguments[:2] == ["buildx", "create"]:
     print("default")
+elif arguments[0] == "cp" or (arguments[0] == "create" and "cosign" in arguments[1]):
+    print("cosign")
 elif arguments[:2] != ["buildx", "rm"] and not any("/trivy:" in argument for argument in arguments):
     if arguments[:2] == ["buildx", "bake"]:
         for own in ("push-by-digest=true,name-canonical=true,", ",rewrite-timestamp=true"):
@@ -103,45 +108,17 @@ def test_where_no_public_service_may_attest_the_release_says_so_and_goes_on(
     assert release.signing() == mode
 
 
-def test_gitlab_gives_the_release_what_it_reads(project: Project, tmp_path: Path, gitlab_ci_local: list[str]) -> None:
-    runner = gitlab.Runner(project, tmp_path, gitlab_ci_local)
-    for name, script in (("uv", "env >&2"), ("docker", "exit 0")):
-        (tmp_path / "tools" / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "tools" / name).chmod(0o755)
-    printed = runner.call(
-        "publish",
-        CI_COMMIT_TAG="v1.2.3",
-        CI_COMMIT_BRANCH=None,
-        CI_REGISTRY="registry.example.com",
-        CI_REGISTRY_IMAGE="registry.example.com/group/service",
-        CI_REGISTRY_USER="robot",
-        CI_REGISTRY_PASSWORD="token",
-        CI_PROJECT_URL="https://gitlab.example.com/group/service",
-        CI_PROJECT_VISIBILITY="internal",
-        CI_SERVER_URL="https://gitlab.example.com",
-    ).stdout
-    for expected in (
-        f"REPOSITORY=registry.example.com/group/service/{project.slug}",
-        "VERSION=v1.2.3",
-        "REGISTRY_TOKEN=token",
-        "VISIBILITY=internal",
-        "SIGNER=https://gitlab.example.com/group/service//.gitlab-ci.yml@refs/tags/v1.2.3",
-        "ISSUER=https://gitlab.example.com",
-    ):
-        assert f"> {expected}\n" in printed, printed[-3000:]
-
-
 @pytest.fixture
 def cosign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A pair of keys, as variables and secrets of a repository."""
+    """A pair of keys, as variables of a pipeline."""
     if not shutil.which("cosign"):
         skip_unless_ci("needs cosign")
     monkeypatch.setenv("COSIGN_PASSWORD", "a password")
     subprocess.run(["cosign", "generate-key-pair"], cwd=tmp_path, check=True, capture_output=True)
     return {
-        "secrets.COSIGN_PASSWORD": "a password",
-        "secrets.COSIGN_PRIVATE_KEY": (tmp_path / "cosign.key").read_text(),
-        "vars.COSIGN_PUBLIC_KEY": (tmp_path / "cosign.pub").read_text(),
+        "COSIGN_PASSWORD": "a password",
+        "COSIGN_PRIVATE_KEY": (tmp_path / "cosign.key").read_text(),
+        "COSIGN_PUBLIC_KEY": (tmp_path / "cosign.pub").read_text(),
     }
 
 
@@ -163,14 +140,14 @@ def engine(containerd_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     yield machine
     machine.run("docker", "image", "rm", "--force", GENERATOR)
-    for name in ("*/team/towpath-ci-web*", "towpath-ci-web*"):
+    for name in ("*/*/towpath-ci-web*", "towpath-ci-web*"):
         for image in set(machine.run("docker", "images", "--quiet", name).split()):
             machine.run("docker", "image", "rm", "--force", image)
 
 
 def push_other_architecture(machine: Project, repository: str, *options: str) -> str:
     """Push what the runner of the other architecture would push; return its digest."""
-    other = "amd64" if platform.machine() == "aarch64" else "arm64"
+    other = "amd64" if ARCHITECTURE == "arm64" else "arm64"
     folder = machine.path / "other"
     folder.mkdir(exist_ok=True)
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
@@ -180,85 +157,159 @@ def push_other_architecture(machine: Project, repository: str, *options: str) ->
     return str(json.loads(said.read_text())["containerimage.digest"])
 
 
-@pytest.mark.docker
-def test_a_release_is_pushed_by_digest_attested_signed_and_checked(
-    project: Project, engine: Project, registry: str, cosign: dict[str, str], tmp_path: Path
-) -> None:
-    contexts = {
-        **cosign,
-        "github.ref_type": "tag",
-        "github.ref_name": "v1.2.3",
-        "github.repository": "Team/towpath-ci-web",
-        "github.sha": project.git("rev-parse", "HEAD").strip(),
-        "github.server_url": "https://github.com",
-        "github.event.repository.visibility": "private",
-    }
-    local = project.path.parent / "release"
-    # The registry of this machine in place of GitHub's.
-    Project(tmp_path).git("clone", "--quiet", "--no-local", str(project.path), str(local))
-    workflow = local / ".github/workflows/release.yml"
-    workflow.write_text(workflow.read_text().replace("ghcr.io", registry))
-    Project(local).commit("Use a registry of this machine")
-    runner = github.Runner(Project(local), tmp_path, contexts)
-    repository = f"{registry}/team/towpath-ci-web"
+class OnGitHub:
+    """Makes releases of a project on GitHub.
 
-    built = runner.run("release", "release")["release"]
-    assert built.passed, built.last.output[-4000:]
-    assert [step.command.split()[0:2] for step in built.steps][-1] == ["docker", "run"], "without a scan"
-    pushed = json.loads(next((tmp_path / "release/digests").glob("*.json")).read_text())[repository]
+    Attributes:
+        repository: What images are called without their tag.
+        digests: Where the jobs that build leave what they pushed.
+    """
 
-    def publish() -> Step:
-        shutil.rmtree(tmp_path / "publish", ignore_errors=True)
-        return runner.run("release", "publish")["publish"].last
-
-    artifact = tmp_path / "artifacts/digests-other"
-    artifact.mkdir()
-    digest = push_other_architecture(engine, repository, "--provenance=false")
-    (artifact / "other.json").write_text(json.dumps({repository: digest}))
-    refused = publish()
-    assert refused.code
-    assert "lacks" in refused.output
-    assert tags(registry) & {"1.2", "1", "latest"} == set(), "a tag moved to what was refused"
-
-    digest = push_other_architecture(engine, repository, PROVENANCE, f"--sbom=generator={GENERATOR}")
-    (artifact / "other.json").write_text(json.dumps({repository: digest}))
-    published = publish()
-    assert published.code == 0, published.output[-4000:]
-    assert {"1.2.3", "1.2", "1", "latest"} <= tags(registry)
-
-    released = runner.contexts["needs.publish.outputs.IMAGE"]
-    assert released.startswith(f"{repository}@sha256:")
-    index = inspect(engine, released, "Image")
-    assert set(index) == {"linux/amd64", "linux/arm64"}
-    own = f"linux/{runner.architecture}"
-    packages = inspect(engine, released, "SBOM")[own]["SPDX"]["packages"]
-    assert any(package["name"].startswith("fastapi-") for package in packages)
-    definition = inspect(engine, released, "Provenance")[own]["SLSA"]["buildDefinition"]
-    assert definition["externalParameters"]["request"]["args"]["label:org.opencontainers.image.version"] == "1.2.3"
-    assert definition["internalParameters"]["buildConfig"], "provenance without its maximum"
-
-    def check(image: str) -> Step:
-        environment = {
-            **os.environ,
-            "IMAGE": image,
-            "COSIGN_PUBLIC_KEY": cosign["vars.COSIGN_PUBLIC_KEY"],
+    def __init__(self, project: Project, folder: Path, registry: str, variables: dict[str, str]) -> None:
+        # The registry of this machine in place of GitHub's.
+        workflow = project.path / ".github/workflows/release.yml"
+        workflow.write_text(workflow.read_text().replace("ghcr.io", registry))
+        project.commit("Use a registry of this machine")
+        contexts = {
+            "github.ref_type": "tag",
+            "github.repository": f"Team/{project.slug}",
+            "github.sha": project.git("rev-parse", "HEAD").strip(),
+            "github.server_url": "https://github.com",
+            "github.event.repository.visibility": "private",
+            "github.actor": variables["REGISTRY_USER"],
+            "github.token": variables["REGISTRY_TOKEN"],
         }
-        return github.shell("uv run --no-project .towpath/release.py check", project.path, environment)
+        for name, value in variables.items():
+            contexts |= {f"vars.{name}": value, f"secrets.{name}": value}
+        self.runner = github.Runner(project, folder, contexts)
+        self.repository = f"{registry}/team/{project.slug}"
+        self.digests = folder / "artifacts"
 
-    good = check(released)
-    assert good.code == 0, good.output
-    assert "2 images with SBOM and provenance, signature: key" in good.output
-    assert check(f"{repository}@{pushed}").code, "what nobody signed passed"
-    by_tag = check(f"{repository}:1.2.3")
-    assert by_tag.code
-    assert "not named by its digest" in by_tag.output
+    def run(self, job: str, tag: str) -> Job:
+        """One job of the release of a tag."""
+        self.runner.contexts["github.ref_name"] = tag
+        return self.runner.run("release", job)[job]
 
-    # A fix of an older line leaves the newer one's tags where they are.
-    runner.contexts["github.ref_name"] = "v1.1.9"
-    older = publish()
-    assert older.code == 0, older.output[-4000:]
-    assert "1.1" in tags(registry)
-    assert ":latest" not in older.output
+    @property
+    def released(self) -> str:
+        """The image that the job `publish` hands on to `deploy`."""
+        return self.runner.contexts["needs.publish.outputs.IMAGE"]
+
+    @released.setter
+    def released(self, image: str) -> None:
+        self.runner.contexts["needs.publish.outputs.IMAGE"] = image
+
+
+class OnGitLab:
+    """Makes releases of a project on GitLab; see `OnGitHub`."""
+
+    def __init__(
+        self, project: Project, folder: Path, registry: str, variables: dict[str, str], gitlab_ci_local: list[str]
+    ) -> None:
+        self.variables = variables | {
+            "CI_REGISTRY": registry,
+            "CI_REGISTRY_IMAGE": f"{registry}/group",
+            "CI_REGISTRY_USER": variables["REGISTRY_USER"],
+            "CI_REGISTRY_PASSWORD": variables["REGISTRY_TOKEN"],
+            "CI_PROJECT_URL": f"https://gitlab.example.com/group/{project.slug}",
+            "CI_PROJECT_VISIBILITY": "internal",
+            "CI_SERVER_URL": "https://gitlab.example.com",
+        }
+        self.runner = gitlab.Runner(project, folder, gitlab_ci_local)
+        self.repository = f"{registry}/group/{project.slug}"
+        self.digests = self.runner.workspace / "digests"
+        self.handed_on = folder / "state/artifacts/publish/.gitlab-ci-reports/dotenv/release.env"
+
+    def run(self, job: str, tag: str) -> Job:
+        name = f"release-{ARCHITECTURE}" if job == "release" else job
+        return self.runner.run(name, **self.variables, CI_COMMIT_TAG=tag)[name]
+
+    @property
+    def released(self) -> str:
+        return self.handed_on.read_text().strip().removeprefix("IMAGE=")
+
+    @released.setter
+    def released(self, image: str) -> None:
+        self.handed_on.write_text(f"IMAGE={image}\n")
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_tag_becomes_an_image_by_digest_attested_signed_checked_and_deployed(
+    kind: str,
+    request: pytest.FixtureRequest,
+    project: Project,
+    engine: Project,
+    registry: str,
+    cosign: dict[str, str],
+    host: Host,
+    tmp_path: Path,
+) -> None:
+    source = Project(tmp_path / "source" / project.slug)
+    engine.git("clone", "--quiet", "--no-local", str(project.path), str(source.path))
+    (tmp_path / "runner").mkdir()
+    with site_of(source, host, registry) as site:
+        variables = site.variables | cosign
+        forge = (
+            OnGitHub(source, tmp_path / "runner", registry, variables)
+            if kind == "github"
+            else OnGitLab(source, tmp_path / "runner", registry, variables, request.getfixturevalue("gitlab_ci_local"))
+        )
+        repository = forge.repository
+        built = forge.run("release", "v1.2.3")
+        assert built.passed, built.last.output[-4000:]
+        assert built.last.command.startswith("docker run"), "without a scan"
+        ((own, pushed),) = [(path, json.loads(path.read_text())[repository]) for path in forge.digests.rglob("*.json")]
+
+        def publish(tag: str) -> Job:
+            return forge.run("publish", tag)
+
+        other = own.with_name("other.json")
+        digest = push_other_architecture(engine, repository, "--provenance=false")
+        other.write_text(json.dumps({repository: digest}))
+        refused = publish("v1.2.3")
+        assert refused.failed
+        assert "lacks" in refused.last.output
+        assert tags(repository) & {"1.2", "1", "latest"} == set(), "a tag moved to what was refused"
+
+        digest = push_other_architecture(engine, repository, PROVENANCE, f"--sbom=generator={GENERATOR}")
+        other.write_text(json.dumps({repository: digest}))
+        published = publish("v1.2.3")
+        assert published.passed, published.last.output[-4000:]
+        assert {"1.2.3", "1.2", "1", "latest"} <= tags(repository)
+
+        released = forge.released
+        assert released.startswith(f"{repository}@sha256:")
+        assert set(inspect(engine, released, "Image")) == {"linux/amd64", "linux/arm64"}
+        packages = inspect(engine, released, "SBOM")[f"linux/{ARCHITECTURE}"]["SPDX"]["packages"]
+        assert any(package["name"].startswith("fastapi-") for package in packages)
+        provenance = inspect(engine, released, "Provenance")[f"linux/{ARCHITECTURE}"]["SLSA"]["buildDefinition"]
+        assert provenance["externalParameters"]["request"]["args"]["label:org.opencontainers.image.version"] == "1.2.3"
+        assert provenance["internalParameters"]["buildConfig"], "provenance without its maximum"
+
+        for image, reason in {
+            f"{repository}@{pushed}": "no signatures found",
+            f"{repository}:1.2.3": "not named by its digest",
+        }.items():
+            forge.released = image
+            stopped = forge.run("deploy", "v1.2.3")
+            assert stopped.failed
+            assert stopped.last.command == "uv run --no-project .towpath/release.py check"
+            assert reason in stopped.last.output
+        assert not site.containers()
+        forge.released = released
+        deployed = forge.run("deploy", "v1.2.3")
+        assert deployed.passed, deployed.last.output[-4000:]
+        assert eventually(f"{site.url}/livez").json() == {"status": "alive"}
+        assert {each["Config"]["Image"] for each in site.containers("app").values()} == {released}
+        outputs = "".join(step.output for job in (built, published, deployed) for step in job.steps)
+        assert not [secret for secret in site.secrets if secret in outputs]
+
+        # A fix of an older line leaves the newer one's tags where they are.
+        older = publish("v1.1.9")
+        assert older.passed, older.last.output[-4000:]
+        assert "1.1" in tags(repository)
+        assert ":latest" not in older.last.output
 
 
 def inspect(machine: Project, reference: str, what: str) -> Any:
@@ -268,7 +319,8 @@ def inspect(machine: Project, reference: str, what: str) -> Any:
     )
 
 
-def tags(registry: str) -> set[str]:
-    """The tags in a registry that are not signatures."""
-    found = httpx2.get(f"http://{registry}/v2/team/towpath-ci-web/tags/list").json()["tags"]
+def tags(repository: str) -> set[str]:
+    """The tags of an image that are not signatures."""
+    registry, _, name = repository.partition("/")
+    found = httpx2.get(f"http://{registry}/v2/{name}/tags/list").json()["tags"]
     return {tag for tag in found if not tag.startswith("sha256-")}
