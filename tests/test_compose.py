@@ -1,5 +1,6 @@
 """The Compose files, brought up with real PostgreSQL, Redis and nginx."""
 
+import json
 import os
 import re
 import subprocess
@@ -62,6 +63,14 @@ def test_the_cache_is_shared_by_the_replicas(production: Stack) -> None:
     httpx2.get(f"{production.url}/items/{number}")
     script = "REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli get item:"
     assert "cached" in production.compose("exec", "--no-TTY", "redis", "sh", "-c", f"{script}{number}")
+
+
+def test_a_caller_cannot_say_from_where_it_calls(production: Stack) -> None:
+    headers = {"X-Forwarded-For": "203.0.113.6", "X-Request-ID": "forged-1"}
+    httpx2.get(f"{production.url}/items", headers=headers).raise_for_status()
+    (line,) = [line for line in production.logs("app").splitlines() if "forged-1" in line]
+    (seen,) = [line for line in production.logs("proxy").splitlines() if "forged-1" in line]
+    assert json.loads(line)["client"] == json.loads(seen)["client"]
 
 
 def test_metrics_are_not_for_the_public(production: Stack) -> None:

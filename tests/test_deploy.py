@@ -26,6 +26,12 @@ def edit(project: Project, path: str, old: str, new: str) -> None:
     (project.path / path).write_text(text.replace(old, new))
 
 
+def write_migration(project: Project, revision: str, statement: str) -> None:
+    head = f'from alembic import op\n\nrevision = "{revision}"\ndown_revision = "{int(revision) - 1:04}"\n\n\n'
+    body = f'def upgrade() -> None:\n    op.execute("{statement}")\n'
+    (project.path / f"migrations/versions/{revision}.py").write_text(head + body)
+
+
 @dataclass(frozen=True)
 class Web:
     """A web service on the host, and releases of it, each of which names itself on /livez."""
@@ -33,6 +39,7 @@ class Web:
     site: Site
     one: dict[str, str]
     two: dict[str, str]
+    """Adds a migration that release one does not know."""
     sick: dict[str, str]
     """Answers, but says on /readyz that it cannot."""
     unmigrated: dict[str, str]
@@ -62,6 +69,7 @@ def web(template: Path, tmp_path_factory: pytest.TempPathFactory, host: Host, re
         health = f"src/{project.package}/health.py"
         original = project.text(health)
         one = site.publish("one", "prod")
+        write_migration(project, "0002", "CREATE TABLE boats (name text)")
         edit(project, health, 'status="alive"', 'status="two"')
         edit(project, health, '"alive", "stuck"', '"two", "stuck"')
         two = site.publish("two", "prod")
@@ -74,13 +82,8 @@ def web(template: Path, tmp_path_factory: pytest.TempPathFactory, host: Host, re
         )
         sick = site.publish("sick", "prod")
         (project.path / health).write_text(original)
-        migration = project.path / "migrations/versions/0002_broken.py"
-        migration.write_text(
-            'from alembic import op\n\nrevision = "0002"\ndown_revision = "0001"\n\n\n'
-            'def upgrade() -> None:\n    op.execute("ALTER TABLE boats ADD COLUMN colour text")\n'
-        )
+        write_migration(project, "0003", "ALTER TABLE ships ADD COLUMN colour text")
         unmigrated = site.publish("unmigrated", "prod")
-        migration.unlink()
         site.deploy(**one)
         yield Web(site, one, two, sick, unmigrated)
 
@@ -99,6 +102,13 @@ def test_a_release_takes_over_from_another_without_a_failed_request(web: Web) ->
     assert {each["Config"]["Image"] for each in new.values()} == {web.two["IMAGE"]}
 
 
+def test_the_release_before_comes_back_when_it_is_deployed_again(web: Web) -> None:
+    """As by running the job of its pipeline again, whose image knows nothing of a later migration."""
+    printed = web.site.deploy(**web.one)
+    assert "migrating" not in printed
+    assert {each["Config"]["Image"] for each in web.site.containers("app").values()} == {web.one["IMAGE"]}
+
+
 def test_a_release_that_cannot_serve_is_taken_back_before_anyone_meets_it(web: Web) -> None:
     before = web.site.containers().keys()
     with web.load() as seen:
@@ -114,7 +124,7 @@ def test_a_migration_that_fails_stops_the_release_with_its_reason(web: Web) -> N
     before = web.site.containers().keys()
     failed = web.site.try_deploy(**web.unmigrated)
     assert failed.returncode == 1
-    assert 'relation "boats" does not exist' in failed.stdout
+    assert 'relation "ships" does not exist' in failed.stdout
     assert web.site.containers().keys() == before
 
 
@@ -133,25 +143,26 @@ def test_a_deployment_that_is_stopped_leaves_what_was_there(web: Web) -> None:
 
 def test_a_rollback_is_one_command_and_fails_no_request(web: Web) -> None:
     current = {each["Config"]["Image"] for each in web.site.containers("app").values()}
-    assert current == {web.two["IMAGE"]}
+    assert current == {web.one["IMAGE"]}
     with web.load() as seen:
         printed = web.site.deploy("rollback")
-    assert "alive" in seen
+    assert "two" in seen
     assert "migrating" not in printed
-    assert eventually(f"{web.site.url}/livez").json() == {"status": "alive"}
-    assert {each["Config"]["Image"] for each in web.site.containers("app").values()} == {web.one["IMAGE"]}
+    assert eventually(f"{web.site.url}/livez").json() == {"status": "two"}
+    assert {each["Config"]["Image"] for each in web.site.containers("app").values()} == {web.two["IMAGE"]}
 
 
 def test_one_deployment_at_a_time_and_the_same_release_changes_nothing(web: Web) -> None:
-    before = web.site.containers().keys()
     with web.site.begin_deploy(**web.one) as run:
         assert run.stdout
-        assert run.stdout.readline() == "migrating\n"
+        assert run.stdout.readline().startswith("starting")
         refused = web.site.try_deploy(**web.two)
-        assert "as it did before" in run.stdout.read()
+        run.stdout.read()
     assert run.returncode == 0
     assert refused.returncode == 1
     assert "Another deployment" in refused.stdout
+    before = web.site.containers().keys()
+    assert "as it did before" in web.site.deploy(**web.one)
     assert web.site.containers().keys() == before
 
 
@@ -205,7 +216,19 @@ def test_an_image_without_a_digest_and_a_host_that_is_another_are_refused(web: W
     strange = web.site.try_deploy(**web.one, DEPLOY_KNOWN_HOSTS=f"{address} {another_key}")
     assert strange.returncode == 1
     assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in strange.stdout
-    assert "ssh-keyscan" in strange.stdout
+    port = address.rpartition(":")[2]
+    assert f"`ssh-keyscan -p {port} 127.0.0.1`" in strange.stdout
+
+
+def test_a_key_may_be_in_a_file_that_others_can_read(web: Web, tmp_path: Path) -> None:
+    """As GitLab's runners write it, and SSH refuses it."""
+    key = tmp_path / "key"
+    key.write_text(web.site.variables["DEPLOY_SSH_KEY"])
+    key.chmod(0o666)
+    web.site.deploy(**web.one, DEPLOY_SSH_KEY=str(key))
+    missing = web.site.try_deploy(**web.one, DEPLOY_SSH_KEY=str(tmp_path / "nowhere"))
+    assert missing.returncode == 1
+    assert "DEPLOY_SSH_KEY names a file that cannot be read" in missing.stdout
 
 
 def test_no_secret_is_left_in_a_file_of_the_host(web: Web) -> None:

@@ -16,7 +16,7 @@ REDIRECTIONS = {' >> "$GITHUB_OUTPUT"': "", " > release.env": ""}
 TOOLS = ("apk add", "pip install", "docker cp")
 # Variables that are GitLab's own settings or come from an earlier job, where GitHub has to hand them on by name.
 HANDED_ON = {
-  "COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PUBLIC_KEY", "SIGNING",
+  "BASE_REGISTRY", "COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY", "COSIGN_PUBLIC_KEY", "SIGNING",
   "DEPLOY_HOST", "DEPLOY_KNOWN_HOSTS", "DEPLOY_PATH", "DEPLOY_SSH_KEY", "GITHUB_TOKEN", "IMAGE", "TRAIN_IMAGE",
 }  # fmt: skip
 # Variables about the runner alone.
@@ -123,7 +123,7 @@ def test_both_forges_run_the_same_commands_behind_the_same_gates(forges: tuple[F
 def test_every_variable_that_the_release_reads_is_given_to_it(project: Project) -> None:
     read = set(re.findall(r'os\.environ(?:\.get\(|\[)["\'](\w+)', project.text(".towpath/release.py")))
     given = of_github(project).variables
-    assert read - OF_RUNNERS - {"BASE_REGISTRY"} <= given["release-amd64"] | given["publish"] | given["deploy"]
+    assert read - OF_RUNNERS <= given["release-amd64"] | given["publish"] | given["deploy"]
 
 
 def test_a_step_on_one_forge_only_is_noticed(template: Path, tmp_path: Path, gitlab_ci_local: list[str]) -> None:

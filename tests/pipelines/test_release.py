@@ -108,6 +108,22 @@ def test_where_no_public_service_may_attest_the_release_says_so_and_goes_on(
     assert release.signing() == mode
 
 
+@pytest.mark.parametrize(
+    ("says", "answer"), [("latest: not found", False), ("429 Too Many Requests", subprocess.CalledProcessError)]
+)
+def test_a_tag_moves_only_where_the_registry_says_what_is_there(
+    release: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, answer: bool | type[Exception]
+) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho 'ERROR: {says}' >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if answer is False:
+        assert release.newer("registry.example.com/service:latest", "1.2.3") is False
+    else:
+        with pytest.raises(subprocess.CalledProcessError):
+            release.newer("registry.example.com/service:latest", "1.2.3")
+
+
 @pytest.fixture
 def cosign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A pair of keys, as variables of a pipeline."""
@@ -304,6 +320,15 @@ def test_a_tag_becomes_an_image_by_digest_attested_signed_checked_and_deployed(
         assert {each["Config"]["Image"] for each in site.containers("app").values()} == {released}
         outputs = "".join(step.output for job in (built, published, deployed) for step in job.steps)
         assert not [secret for secret in site.secrets if secret in outputs]
+
+        # Published again it is what it was, and never something else.
+        assert publish("v1.2.3").passed
+        digest = push_other_architecture(engine, repository, PROVENANCE, f"--sbom=generator={GENERATOR}")
+        other.write_text(json.dumps({repository: digest}))
+        changed = publish("v1.2.3")
+        assert changed.failed
+        assert "released already" in changed.last.output
+        assert inspect(engine, f"{repository}:1.2.3", "Manifest")["digest"] == released.partition("@")[2]
 
         # A fix of an older line leaves the newer one's tags where they are.
         older = publish("v1.1.9")

@@ -3,11 +3,13 @@
 import fnmatch
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
 
 from ..combinations import COMBINATIONS
 from ..conftest import ROOT, Generate
@@ -16,6 +18,14 @@ from ..test_ownership import Ownership, owners
 from .conftest import RENOVATE, npm_install
 
 PRESETS = {name: json.loads((ROOT / f"renovate/{name}.json").read_text()) for name in ("service", "template")}
+
+WORKFLOWS = sorted((ROOT / "docs/workflows").iterdir())
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of Renovate's commands."""
+    return npm_install(tmp_path_factory.mktemp("renovate"), RENOVATE)
 
 
 def disabled(path: str) -> bool:
@@ -61,14 +71,50 @@ def test_every_pin_is_moved_by_one_rule() -> None:
         if "extensions/pins.jinja" in manager["managerFilePatterns"]
         for pattern in manager["matchStrings"]
     ]
-    # Every value with a digit is a version, but for what other pins make up and for this template's own.
+    # Every value with a digit is a version, but for what other pins make up and what a release of this template says.
     for line in pins.splitlines():
-        if re.search(r"(: |= )'[^']*\d", line) and "~" not in line and "set version" not in line:
+        if re.search(r"(: |= )'[^']*\d", line) and not re.search(r"~|set (version|resolved)", line):
             assert sum(re.search(pattern, line) is not None for pattern in patterns) == 1, line
 
 
-def test_renovate_accepts_every_configuration(project: Project, tmp_path: Path) -> None:
-    commands = npm_install(tmp_path, RENOVATE)
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_to_copy_names_what_the_template_names(workflow: Path) -> None:
+    """Nothing renders it, so it repeats the pins."""
+    pins: Any = Environment(loader=FileSystemLoader(ROOT)).get_template("extensions/pins.jinja").module
+    named = re.findall(r"(?:uses|image): (.+)", workflow.read_text())
+    assert named
+    assert set(named) <= {*pins.actions.values(), pins.pipeline_images["workspace"]}
+    assert re.findall(r"TOWPATH: .*@(.+)", workflow.read_text()) == [f"v{pins.version}"]
+    assert set(re.findall(r"uvx --exclude-newer (\S+) --from", workflow.read_text())) == {pins.resolved}
+
+
+def test_one_rule_moves_a_pin_in_the_template_and_in_the_workflows_to_copy(commands: Path, tmp_path: Path) -> None:
+    """By what Renovate itself finds: what one rule finds in two files, it moves in one request."""
+    repository = Project(tmp_path / "repository")
+    for path in (ROOT / "renovate.json", ROOT / "extensions/pins.jinja", *WORKFLOWS):
+        copied = repository.path / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copied)
+    repository.git("init", "--quiet")
+    repository.commit()
+    command = ["node", str(commands / "renovate"), "--platform=local", "--dry-run=extract"]
+    printed = repository.run(*command, LOG_FORMAT="json", LOG_LEVEL="debug", RENOVATE_BASE_DIR=str(tmp_path / "base"))
+    said = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    (extracted,) = [line["packageFiles"] for line in said if "packageFiles" in line]
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for manager, files in extracted.items():
+        for file in files:
+            for pin in file["deps"]:
+                moved = (manager, pin["datasource"], pin["depName"], pin["currentValue"], pin.get("currentDigest", ""))
+                found.setdefault(file["packageFile"], set()).add(moved)
+    for workflow in WORKFLOWS:
+        pins = found[str(workflow.relative_to(ROOT))]
+        assert pins <= found["extensions/pins.jinja"]
+        actions = set(re.findall(r"uses: (\S+)@", workflow.read_text()))
+        assert {name for _, _, name, _, _ in pins} == (actions or {"uv", "python"})
+
+
+def test_renovate_accepts_every_configuration(project: Project, commands: Path, tmp_path: Path) -> None:
     files = [ROOT / "renovate.json", *sorted(ROOT.glob("renovate/*.json")), project.path / "renovate.json"]
     command = ["node", str(commands / "renovate-config-validator"), "--strict", "--no-global", *map(str, files)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)

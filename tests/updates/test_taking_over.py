@@ -1,14 +1,18 @@
 """Taking a managed file over, giving it back and doing without it; and what a template that lets one go leaves."""
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
 
-from ..conftest import copy, release
+from ..conftest import ROOT, copy, release
 from ..project import Project
 from ..test_ownership import Ownership, owners
+
+UPDATE = "uvx copier update --defaults "
 
 
 @pytest.fixture
@@ -59,6 +63,23 @@ def test_an_update_carries_what_is_managed_and_leaves_alone_what_is_seeded(
     changed = project.git("diff", "--name-only", "HEAD~1").splitlines()
     assert {owners(path, ownership)[0] for path in changed} == {"managed"}
     assert set(changed) == {path for path in project.files if owners(path, ownership) == ["managed"]}
+
+
+@pytest.mark.parametrize("page", ["docs/updates.md", "template/README.md.jinja"])
+def test_the_documented_commands_commit_whatever_an_update_brings(repository: Path, tmp_path: Path, page: str) -> None:
+    """What is not committed with the update counts as deleted by the next one."""
+    project = copy(repository, tmp_path)
+    (repository / "template/.towpath/new.toml").write_text("# Managed by Towpath\n")
+    next_release(repository)
+    block = next(
+        found for found in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), flags=re.S) if UPDATE in found
+    )
+    commands = [line for line in block.splitlines() if "uv run" not in line]
+    identity = {f"GIT_{role}_{part}": "a@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    script = "\n".join(commands).replace("uvx copier", f"{sys.executable} -m copier")
+    project.run("bash", "-e", "-c", script, GIT_PAGER="cat", **identity)
+    assert project.git("status", "--porcelain") == ""
+    assert ".towpath/new.toml" in project.git("show", "--name-only")
 
 
 def test_an_ejected_file_is_the_projects_for_good(repository: Path, tmp_path: Path) -> None:

@@ -34,3 +34,9 @@ def test_pins_name_the_tool_in_this_version() -> None:
     """Pipelines of projects run the tool of the release that they were updated to."""
     pinned = re.findall(r"set version = '([\d.]+)'", (ROOT / "extensions/pins.jinja").read_text())
     assert set(pinned) <= {version()}
+
+
+def test_the_tool_runs_with_the_packages_that_it_is_tested_with() -> None:
+    """`uvx` reads no lock, so the pipelines of projects name the day that this repository is resolved at."""
+    (day,) = re.findall(r"set resolved = '([\d-]+)'", (ROOT / "extensions/pins.jinja").read_text())
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["exclude-newer"] == f"{day}T00:00:00Z"
