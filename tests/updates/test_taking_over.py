@@ -65,6 +65,23 @@ def test_an_update_carries_what_is_managed_and_leaves_alone_what_is_seeded(
     assert set(changed) == {path for path in project.files if owners(path, ownership) == ["managed"]}
 
 
+@pytest.mark.parametrize("place", ["nothing", "a file", "a link"])
+def test_a_seeded_folder_that_is_gone_stays_gone_whatever_takes_its_place(
+    repository: Path, tmp_path: Path, place: str
+) -> None:
+    project = copy(repository, tmp_path)
+    folder = project.path / ".devcontainer"
+    project.git("rm", "--quiet", "-r", ".devcontainer")
+    if place == "a file":
+        folder.write_text("ours\n")
+    if place == "a link":
+        folder.symlink_to("containers")
+    project.commit("Do without")
+    next_release(repository)
+    assert update(project) == []
+    assert {"nothing": not folder.exists(), "a file": folder.is_file(), "a link": folder.is_symlink()}[place]
+
+
 @pytest.mark.parametrize("page", ["docs/updates.md", "template/README.md.jinja"])
 def test_the_documented_commands_commit_whatever_an_update_brings(repository: Path, tmp_path: Path, page: str) -> None:
     """What is not committed with the update counts as deleted by the next one."""
@@ -75,9 +92,10 @@ def test_the_documented_commands_commit_whatever_an_update_brings(repository: Pa
         found for found in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), flags=re.S) if UPDATE in found
     )
     commands = [line for line in block.splitlines() if "uv run" not in line]
-    identity = {f"GIT_{role}_{part}": "a@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
     script = "\n".join(commands).replace("uvx copier", f"{sys.executable} -m copier")
-    project.run("bash", "-e", "-c", script, GIT_PAGER="cat", **identity)
+    for part, value in (("name", "A Developer"), ("email", "developer@example.com")):
+        project.git("config", f"user.{part}", value)
+    project.run("bash", "-e", "-c", script, GIT_PAGER="cat")
     assert project.git("status", "--porcelain") == ""
     assert ".towpath/new.toml" in project.git("show", "--name-only")
 
