@@ -27,9 +27,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Of the two workers one takes all tests with containers, which would disturb each other; the rest goes by file."""
+    """Of the two workers one takes the tests with containers, which would disturb each other; the rest goes by file."""
     group = "docker" if item.get_closest_marker("docker") else str(item.path)
-    item.add_marker(pytest.mark.xdist_group(group))
+    if not item.get_closest_marker("xdist_group"):
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -171,10 +171,15 @@ def test_a_lost_cache_costs_nothing_but_time(production: Stack) -> None:
     assert eventually(f"{production.url}/readyz").json()["status"] == "ready"
 
 
-def test_several_replicas_may_migrate_at_once(production: Stack) -> None:
+def test_several_replicas_may_migrate_at_once_however_long_it_takes(production: Stack, tmp_path: Path) -> None:
     production.compose("exec", "--no-TTY", "database", "psql", "-U", "app", "-c", "DROP TABLE items, alembic_version")
+    migration, begin = "migrations/versions/0001_items.py", "def upgrade() -> None:\n"
+    # Longer than a request may wait for the database.
+    slow = production.project.text(migration).replace(begin, f'{begin}    op.execute("SELECT pg_sleep(11)")\n')
+    (tmp_path / "slow.py").write_text(slow)
     printed: list[str] = []
-    command = ["run", "--rm", "--no-deps", "--no-TTY", "migrate"]
+    volume = f"--volume={tmp_path}/slow.py:/app/{migration}:ro"
+    command = ["run", "--rm", "--no-deps", "--no-TTY", volume, "migrate"]
     runs = [threading.Thread(target=lambda: printed.append(production.compose(*command))) for _ in range(3)]
     for run in runs:
         run.start()

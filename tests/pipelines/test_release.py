@@ -21,10 +21,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from ..conftest import ROOT, skip_unless_ci
+from ..conftest import ROOT, Generate, skip_unless_ci
 from ..hosts import Host, site_of
 from ..project import Project, eventually
 from . import github, gitlab
+from .conftest import lock
 from .steps import Job
 
 GENERATOR = str(re.search(r"'sbom': '(.*)'", (ROOT / "extensions/pins.jinja").read_text())[1])  # type: ignore[index]
@@ -55,6 +56,14 @@ predicate = {"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "i
 statement = {"predicateType": "https://spdx.dev/Document", "predicate": predicate}
 pathlib.Path(os.environ["BUILDKIT_SCAN_DESTINATION"], "sbom.spdx.json").write_text(json.dumps(statement))
 """
+
+
+@pytest.fixture(scope="module")
+def project(generate: Generate) -> Project:
+    """A service that is released and deployed by either forge."""
+    project = generate("towpath-ci-release", ci=["github", "gitlab"], deploy="compose")
+    lock(project)
+    return project
 
 
 @pytest.fixture
@@ -156,7 +165,7 @@ def engine(containerd_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     yield machine
     machine.run("docker", "image", "rm", "--force", GENERATOR)
-    for name in ("*/*/towpath-ci-web*", "towpath-ci-web*"):
+    for name in ("*/*/towpath-ci-release*", "towpath-ci-release*"):
         for image in set(machine.run("docker", "images", "--quiet", name).split()):
             machine.run("docker", "image", "rm", "--force", image)
 
@@ -249,6 +258,8 @@ class OnGitLab:
         self.handed_on.write_text(f"IMAGE={image}\n")
 
 
+# Nothing else has to do with its containers, so it need not wait for the others.
+@pytest.mark.xdist_group("release")
 @pytest.mark.docker
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
 def test_a_tag_becomes_an_image_by_digest_attested_signed_checked_and_deployed(

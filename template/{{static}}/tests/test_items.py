@@ -72,6 +72,7 @@ def test_pages_hold_every_item_once(client: TestClient) -> None:
         ({"name": "a" * 101}, "name", "Use at most 100 characters."),
         ({"name": "lamp", "description": "a" * 1001}, "description", "Use at most 1000 characters."),
         ({"name": "rope"}, "name", "Another item has this name."),
+        ({"name": "la\0mp"}, "name", "Text cannot hold the character NUL or half of a surrogate pair"),
     ],
 )
 def test_what_is_wrong_stands_beside_the_field_and_nothing_typed_is_lost(
@@ -100,6 +101,13 @@ def test_any_text_comes_back_as_it_was_and_never_as_html(client: TestClient) -> 
     for page in (client.get("/").text, client.get(path).text):
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert(1)&lt;/script&gt; 🛶" in page
+
+
+def test_a_form_in_an_odd_encoding_is_read_as_well_as_can_be(client: TestClient) -> None:
+    body = '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nla\\ud800mp\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b; charset=unicode_escape"}
+    assert client.post("/", content=body, headers=headers).status_code == 200
+    assert names(client.get("/").text) == ["la?mp"]
 
 
 @pytest.mark.parametrize(

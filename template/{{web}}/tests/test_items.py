@@ -1,5 +1,6 @@
 """Items over HTTP, from end to end."""
 
+import json
 from typing import Any
 
 import pytest
@@ -88,6 +89,19 @@ def test_a_wrong_item_is_refused_with_the_place_that_is_wrong(
 @pytest.mark.parametrize("path", ["/items/0", "/items/rope", f"/items/{2**31}", "/items?limit=101", "/items?after=-1"])
 def test_wrong_paths_and_queries_are_refused(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["lan\0tern", "lan\ud800tern"])
+def test_what_no_database_can_keep_is_refused(client: TestClient, text: str) -> None:
+    # The client's own JSON could not spell it.
+    body = json.dumps({"name": text, "description": text})
+    answer = client.post("/items", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    message = "Text cannot hold the character NUL or half of a surrogate pair"
+    assert answer.json()["errors"] == [
+        {"pointer": "/body/name", "message": message},
+        {"pointer": "/body/description", "message": message},
+    ]
 
 
 def test_any_text_comes_back_as_it_was(client: TestClient) -> None:

@@ -15,7 +15,7 @@ from .messages.memory import MemoryBroker
 from .messages.redis import RedisBroker
 from .orders.handler import ORDER_PLACED, OrderHandler
 from .orders.repository import OrderRepository
-from .orders.schemas import OrderDraft
+from .orders.schemas import OrderPlaced
 from .orders.storage import open_orders
 from .redis import connect
 from .settings import Settings
@@ -70,7 +70,7 @@ async def _consume(stack: AsyncExitStack, settings: Settings, state: State) -> N
     """Handle messages until the stack is closed; what is done with each kind is said here."""
     catalogue = await stack.enter_async_context(open_catalogue(settings))
     orders = state["orders"]
-    handlers = {ORDER_PLACED: Handler(OrderDraft, OrderHandler(orders, catalogue))}
+    handlers = {ORDER_PLACED: Handler(OrderPlaced, OrderHandler(orders, catalogue))}
     consumer = Consumer(state["broker"], handlers, settings, orders.forget_messages)
     await stack.enter_async_context(consumer)
     state["checks"].append(Check("consumer", consumer.check, vital=True))

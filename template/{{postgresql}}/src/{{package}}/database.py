@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger("database")
 # be reached, lets nobody in, is full, or is starting or stopping.
 SERVER_STATES = ("08", "28", "53", "57")
 
+COMMAND_SECONDS = 10
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment, with its zone; SQLite keeps the moment and forgets the zone."""
@@ -49,8 +51,13 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime}
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """An engine whose every wait has an end, so that a lost database costs a request seconds and not minutes."""
+def create_engine(settings: Settings, *, patient: bool = False) -> AsyncEngine:
+    """An engine whose every wait has an end, so that a lost database costs a request seconds and not minutes.
+
+    Args:
+        settings: Where the data is.
+        patient: Whether a statement may take as long as it needs after all, as those of migrations may.
+    """
     if settings.embedded_database:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(settings.database, connect_args={"timeout": 5})
@@ -61,7 +68,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         pool_size=settings.database_pool_size,
         pool_timeout=5,
         pool_pre_ping=True,
-        connect_args={"timeout": 5, "command_timeout": 10},
+        connect_args={"timeout": 5, "command_timeout": None if patient else COMMAND_SECONDS},
     )
 
 

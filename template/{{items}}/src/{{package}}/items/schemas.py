@@ -1,9 +1,24 @@
 """Items as callers see them."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
+
+# PostgreSQL keeps no NUL, and UTF-8 has no half of a surrogate pair, though JSON can spell it.
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str) and UNSTORABLE.search(value):
+        raise PydanticCustomError("unstorable_text", "Text cannot hold the character NUL or half of a surrogate pair")
+    return value
+
+
+Storable = BeforeValidator(_storable)
+"""Belongs to every text that is kept."""
 
 
 class ItemDraft(BaseModel):
@@ -11,9 +26,9 @@ class ItemDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
     """Unique among all items."""
-    description: Annotated[str, StringConstraints(max_length=1000)] = ""
+    description: Annotated[str, StringConstraints(max_length=1000), Storable] = ""
 
 
 class Item(BaseModel):

@@ -177,7 +177,8 @@ class Consumer:
             raise Unprocessable(f"{delivery.times - 1} workers have died with it.")
         handler = self._handlers.get(message.kind)
         if handler is None:
-            raise Unprocessable(f"Nothing handles messages of the kind {message.kind!r}.")
+            # During a deployment another release publishes too; by the next attempt a worker of it may take this one.
+            raise LookupError(f"Nothing handles messages of the kind {message.kind!r}.")
         try:
             payload = handler.payload.model_validate(message.payload)
         except ValidationError as error:

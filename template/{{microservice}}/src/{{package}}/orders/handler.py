@@ -5,7 +5,7 @@ from uuid import UUID
 from ..catalogue import Catalogue
 from ..messages.message import Message
 from .repository import OrderRepository
-from .schemas import Order, OrderDraft
+from .schemas import Order, OrderPlaced
 
 ORDER_PLACED = "order.placed"
 
@@ -17,16 +17,16 @@ class OrderHandler:
         self._orders = orders
         self._catalogue = catalogue
 
-    async def __call__(self, message: Message, draft: OrderDraft) -> None:
+    async def __call__(self, message: Message, placed: OrderPlaced) -> None:
         """Decide an order.
 
         Raises:
             AlreadyHandled: It was decided when the message came before.
             Unavailable: The catalogue, or where orders are kept, does not answer.
         """
-        order = Order(id=UUID(message.id), **draft.model_dump(), status="rejected")
-        article = await self._catalogue.article(draft.article)
+        order = Order(id=UUID(message.id), **placed.model_dump(), status="rejected")
+        article = await self._catalogue.article(placed.article)
         if article:
             order.status = "accepted"
-            order.total_cents = draft.quantity * article.price_cents
+            order.total_cents = placed.quantity * article.price_cents
         await self._orders.decide(message.id, order)

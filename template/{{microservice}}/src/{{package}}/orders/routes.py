@@ -10,7 +10,7 @@ from ..messages.message import Message
 from ..problems import Problem
 from .handler import ORDER_PLACED
 from .repository import OrderRepository
-from .schemas import Order, OrderDraft, Sales
+from .schemas import Order, OrderDraft, OrderPlaced, Sales
 
 router = APIRouter(tags=["orders"])
 
@@ -41,9 +41,9 @@ async def place_order(
     draft: OrderDraft, idempotency_key: IdempotencyKey, broker: Messages, response: Response
 ) -> Order:
     """Place an order. It is decided later; ask for it to see how."""
-    message = Message.about(ORDER_PLACED, draft)
-    published = await broker.publish(message, idempotency_key)
-    if published.payload != message.payload:
+    placed = OrderPlaced(**draft.model_dump())
+    published = await broker.publish(Message.about(ORDER_PLACED, placed), idempotency_key)
+    if OrderPlaced.model_validate(published.payload) != placed:
         raise KEY_REUSED
     response.headers["Location"] = f"/orders/{published.id}"
     return _pending(published)
@@ -68,5 +68,5 @@ async def read_sales(orders: Orders) -> Sales:
 
 
 def _pending(message: Message) -> Order:
-    draft = OrderDraft.model_validate(message.payload)
-    return Order(id=UUID(message.id), **draft.model_dump(), status="pending")
+    placed = OrderPlaced.model_validate(message.payload)
+    return Order(id=UUID(message.id), **placed.model_dump(), status="pending")

@@ -1,18 +1,39 @@
 """Orders as callers see them."""
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+# PostgreSQL keeps no NUL, and UTF-8 has no half of a surrogate pair, though JSON can spell it.
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str) and UNSTORABLE.search(value):
+        raise PydanticCustomError("unstorable_text", "Text cannot hold the character NUL or half of a surrogate pair")
+    return value
+
+
+Storable = BeforeValidator(_storable)
+"""Belongs to every text that is kept."""
 
 
 class OrderDraft(BaseModel):
-    """What a caller orders; also what the message says."""
+    """What a caller orders."""
 
     model_config = ConfigDict(extra="forbid")
 
-    article: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+    article: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), Storable]
     quantity: Annotated[int, Field(ge=1, le=1000)]
+
+
+class OrderPlaced(OrderDraft):
+    """What the message says. During a deployment the other release may say more, so what is unknown is let be."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class Order(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from ..pages import page
 from ..problems import Problem
@@ -24,6 +24,12 @@ class ItemForm(BaseModel):
 
     name: str = ""
     description: str = ""
+
+    @field_validator("*")
+    @classmethod
+    def _as_it_can_be_shown(cls, text: str) -> str:
+        # A form may say that it is encoded in a way that gives what UTF-8 cannot.
+        return text.encode(errors="replace").decode()
 
     def draft(self) -> ItemDraft:
         """The item that it describes.

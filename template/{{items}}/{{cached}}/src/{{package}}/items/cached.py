@@ -1,5 +1,9 @@
 """Items, with what was read lately kept at hand."""
 
+from contextlib import suppress
+
+from pydantic import ValidationError
+
 from ..cache import Cache
 from .repository import ItemRepository
 from .schemas import Item, ItemDraft
@@ -18,7 +22,9 @@ class CachedItemRepository:
     async def get(self, item_id: int) -> Item | None:
         cached = await self._cache.get(_key(item_id))
         if cached is not None:
-            return Item.model_validate_json(cached)
+            # During a deployment two releases share the cache, and may give items different shapes.
+            with suppress(ValidationError):
+                return Item.model_validate_json(cached)
         item = await self._items.get(item_id)
         if item is not None:
             await self._cache.set(_key(item_id), item.model_dump_json().encode())
