@@ -1,13 +1,16 @@
 """Fixtures: a project with both forges, and the tools that read or run pipelines."""
 
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from ..conftest import Generate, skip_unless_ci
+from ..conftest import ROOT, Generate, release, skip_unless_ci
 from ..project import Project
 from ..tool.conftest import description, github, gitlab  # noqa: F401  (fixtures)
+from ..tool.forges.server import FakeForge, Hosted
 
 GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
 RENOVATE = "renovate@44.121.2"
@@ -27,6 +30,33 @@ def lock(project: Project) -> None:
         project.run("uv", "lock", "--quiet")
         project.lock_frontend()
         project.commit("Lock")
+
+
+def clone(forge: FakeForge, hosted: Hosted, folder: Path) -> Project:
+    """What a checkout leaves: the work tree, and the forge as `origin`, without a credential."""
+    Project(hosted.path).git("clone", "--quiet", "--no-local", str(hosted.path), str(folder))
+    cloned = Project(folder)
+    cloned.git("remote", "set-url", "origin", forge.clone_url(hosted))
+    return cloned
+
+
+@pytest.fixture(scope="session")
+def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tool as it stands in the working tree, in a repository of its own with the release that pipelines name."""
+    (version,) = re.findall(r"set version = '(.*)'", (ROOT / "extensions/pins.jinja").read_text())
+    repository = tmp_path_factory.mktemp("tool")
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy2(ROOT / name, repository)
+    shutil.copytree(ROOT / "towpath", repository / "towpath", ignore=shutil.ignore_patterns("__pycache__"))
+    release(repository, f"v{version}")
+    return repository
+
+
+@pytest.fixture(scope="session")
+def git_settings(tool: Path) -> str:
+    """Settings of git in a runner's home, which lead from the tool's public address to this working tree."""
+    (home,) = re.findall(r"set home = '(.*)'", (ROOT / "extensions/pins.jinja").read_text())
+    return f'[url "{tool.as_uri()}"]\ninsteadOf = {home}\n'
 
 
 def npm_install(folder: Path, package: str) -> Path:

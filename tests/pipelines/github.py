@@ -5,7 +5,8 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from ..project import Project
 from .steps import Job, Step, machine
 
 Contexts = dict[str, str]
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "always": lambda: True,
+    "fromJSON": json.loads,
+    "hashFiles": lambda *_: "hash",
+}
 TOKEN = re.compile(r"'((?:[^']|'')*)'|(&&|\|\||==|!=|[(),])|([A-Za-z_][\w.-]*)|\s+")
 
 
@@ -26,7 +32,7 @@ def load(path: Path) -> Any:
 
 
 def evaluate(expression: str, contexts: Contexts) -> Any:
-    """The value of a GitHub expression; workflows here use names, strings, ==, !=, &&, || and two functions."""
+    """The value of a GitHub expression; workflows here use names, strings, ==, !=, &&, || and three functions."""
     python = ""
     for match in TOKEN.finditer(expression):
         text, operator, name = match.groups()
@@ -35,9 +41,8 @@ def evaluate(expression: str, contexts: Contexts) -> Any:
         elif operator:
             python += {"&&": " and ", "||": " or "}.get(operator, operator)
         elif name:
-            python += name if name in {"fromJSON", "hashFiles"} else f"value({name!r})"
-    functions = {"fromJSON": json.loads, "hashFiles": lambda *_: "hash", "value": lambda name: contexts.get(name, "")}
-    return eval(python, {"__builtins__": {}}, functions)
+            python += name if name in FUNCTIONS else f"value({name!r})"
+    return eval(python, {"__builtins__": {}}, FUNCTIONS | {"value": lambda name: contexts.get(name, "")})
 
 
 def filled(text: str, contexts: Contexts) -> Any:
@@ -73,12 +78,17 @@ class Runner:
         self.project.git("clone", "--quiet", "--no-local", str(self.project.path), str(workspace))
 
     def upload(self, inputs: dict[str, Any], workspace: Path) -> None:
-        name = filled(inputs["name"], {"matrix.arch": self.architecture})
-        shutil.copytree(workspace / inputs["path"], self.folder / "artifacts" / name)
+        source, artifact = workspace / inputs["path"], self.folder / "artifacts" / inputs["name"]
+        if source.is_dir():
+            shutil.copytree(source, artifact)
+        else:
+            artifact.mkdir(parents=True)
+            shutil.copy2(source, artifact)
 
     def download(self, inputs: dict[str, Any], workspace: Path) -> None:
-        for artifact in (self.folder / "artifacts").glob(inputs["pattern"]):
-            shutil.copytree(artifact, workspace / inputs["path"], dirs_exist_ok=True)
+        for artifact in (self.folder / "artifacts").glob(inputs.get("pattern", "*")):
+            folder = workspace / inputs["path"] / ("" if inputs.get("merge-multiple") else artifact.name)
+            shutil.copytree(artifact, folder, dirs_exist_ok=True)
 
     def run(self, name: str, *only: str) -> dict[str, Job]:
         """Run a workflow's jobs in the order of their needs, or only those named, whatever they need."""
@@ -93,7 +103,7 @@ class Runner:
         return done
 
     def run_job(self, workflow: Any, key: str, job: Any, done: dict[str, Job]) -> Job:
-        """One job, of a matrix the one for this machine's architecture."""
+        """One job, of a matrix every one that this machine can run."""
         result = Job(key)
         allowed = evaluate(job.get("if", "'yes'"), self.contexts)
         if not allowed or any(need in done and not done[need].passed for need in needs(job)):
@@ -104,30 +114,53 @@ class Runner:
             for inner in self.run(Path(called).stem).values():
                 result.steps += inner.steps
             return result
-        contexts = self.contexts | {"matrix.arch": self.architecture}
-        if "strategy" in job:
-            assert self.architecture in filled(job["strategy"]["matrix"]["arch"], contexts)
-        workspace = self.folder / key
         outputs = self.folder / f"{key}.outputs"
         outputs.touch()
         environment = machine(self.folder / "home") | self.variables | {"GITHUB_OUTPUT": str(outputs)}
-        for level in (workflow, job):
-            environment |= {name: filled(str(value), contexts) for name, value in level.get("env", {}).items()}
-        for step in job["steps"]:
-            if not evaluate(step.get("if", "'yes'"), contexts):
-                continue
-            if action := step.get("uses"):
-                self.stand_ins[action.partition("@")[0]](step.get("with", {}), workspace)
-                continue
-            own = {name: filled(str(value), contexts) for name, value in step.get("env", {}).items()}
-            result.steps.append(shell(step["run"], workspace, environment | own))
-            if result.failed:
-                break
+        for chosen in self.matrix(job):
+            workspace = self.folder / key
+            shutil.rmtree(workspace, ignore_errors=True)
+            workspace.mkdir()
+            contexts = self.contexts | chosen
+            for level in (workflow, job):
+                environment |= {name: filled(str(value), contexts) for name, value in level.get("env", {}).items()}
+            result.steps += self.run_steps(job["steps"], workspace, environment, contexts)
         if outputs.exists():
             for line in outputs.read_text().splitlines():
                 output, _, value = line.partition("=")
                 self.contexts[f"needs.{key}.outputs.{output}"] = value
         return result
+
+    def matrix(self, job: Any) -> Iterator[Contexts]:
+        """What each job of a matrix is told of itself; of several architectures only this machine's can run."""
+        axes = job.get("strategy", {}).get("matrix", {})
+        values = [filled(listed, self.contexts) if isinstance(listed, str) else listed for listed in axes.values()]
+        made = [dict(zip(axes, chosen, strict=True)) for chosen in product(*values)]
+        own = [chosen for chosen in made if chosen.get("arch", self.architecture) == self.architecture]
+        assert own, f"nothing for {self.architecture} in {axes}"
+        for chosen in own:
+            yield {"strategy.job-total": str(len(made))} | {f"matrix.{axis}": str(chosen[axis]) for axis in axes}
+
+    def run_steps(
+        self, steps: list[Any], workspace: Path, environment: dict[str, str], contexts: Contexts
+    ) -> list[Step]:
+        """The steps of one job; after one that fails only those that always run."""
+        done: list[Step] = []
+        for step in steps:
+            condition = step.get("if", "'yes'")
+            failed = any(earlier.code for earlier in done)
+            if (failed and "always()" not in condition) or not evaluate(condition, contexts):
+                continue
+            if action := step.get("uses"):
+                given = step.get("with", {})
+                inputs = {
+                    key: filled(value, contexts) if isinstance(value, str) else value for key, value in given.items()
+                }
+                self.stand_ins[action.partition("@")[0]](inputs, workspace)
+                continue
+            own = {name: filled(str(value), contexts) for name, value in step.get("env", {}).items()}
+            done.append(shell(step["run"], workspace, environment | own))
+        return done
 
 
 def needs(job: Any) -> list[str]:

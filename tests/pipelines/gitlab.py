@@ -35,7 +35,12 @@ def created(pipeline: Any, event: dict[str, str | None]) -> bool:
 
 
 def evaluate(condition: str, variables: dict[str, str | None]) -> bool:
-    """One comparison of a variable with a text, another variable or a pattern."""
+    """Comparisons of a variable with a text, another variable or a pattern, one of which has to hold."""
+    return any(compare(comparison, variables) for comparison in condition.split(" || "))
+
+
+def compare(condition: str, variables: dict[str, str | None]) -> bool:
+    """Whether one of them holds."""
     match = re.fullmatch(r'\$(\w+) (==|=~) (?:"(.*)"|\$(\w+)|/(.*)/)', condition)
     assert match, f"no reading of {condition}"
     left, operator, text, other, pattern = match.groups()
@@ -50,11 +55,17 @@ class Runner:
 
     What it stands in for: images (a job's commands find the tools of this machine, and `apk` and `pip` do nothing),
     `services` (the engine of this machine), `cache` and artifacts (those of gitlab-ci-local).
+
+    Args:
+        project: The project.
+        folder: An empty folder to work in.
+        gitlab_ci_local: The command.
+        isolated: Each job has a work tree of its own, so that only artifacts pass from one to the next.
     """
 
-    def __init__(self, project: Project, folder: Path, gitlab_ci_local: list[str]) -> None:
+    def __init__(self, project: Project, folder: Path, gitlab_ci_local: list[str], isolated: bool = False) -> None:
         self.folder = folder
-        self.command = gitlab_ci_local
+        self.command = [*gitlab_ci_local, *(["--shell-isolation", "--no-artifacts-to-source"] if isolated else [])]
         self.workspace = folder / project.slug
         project.git("clone", "--quiet", "--no-local", str(project.path), str(self.workspace))
         clone = Project(self.workspace)
@@ -64,7 +75,8 @@ class Runner:
         for job in pipeline.values():
             if isinstance(job, dict):
                 job.pop("services", None)
-        (self.workspace / ".gitlab-ci.yml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+        # Beside the work tree, which a job finds as it was committed.
+        (folder / "pipeline.yml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
         tools = folder / "tools"
         tools.mkdir()
         for name in ("apk", "pip"):
@@ -82,6 +94,7 @@ class Runner:
             [
                 *self.command,
                 f"--home={self.folder / 'home'}",
+                "--file=../pipeline.yml",
                 "--state-dir=../state",
                 "--color=false",
                 "--force-shell-executor",
@@ -115,7 +128,9 @@ class Runner:
             if not all(job.passed for job in earlier):
                 done[name] = Job(name, skipped=True)
                 continue
-            ended = self.call(name, **engine, DOCKER_TLS_VERIFY=None, DOCKER_CERT_PATH=None, **variables)
+            # One after the other where they are parallel, so that what they print is told apart.
+            options = ["--concurrency=1"]
+            ended = self.call(name, *options, **engine, DOCKER_TLS_VERIFY=None, DOCKER_CERT_PATH=None, **variables)
             done[name] = Job(name, self.steps(ended.stdout, ended.returncode))
         return done
 
@@ -131,7 +146,7 @@ class Runner:
         """The commands of a job with what they printed; the last one is the one that ended it."""
         steps: list[Step] = []
         for line in printed.splitlines():
-            if match := re.match(r"\S+ +\$ (.*)", line):
+            if match := re.match(r"\S+(?: \[.*?\])? +\$ (.*)", line):
                 steps.append(Step(match[1], 0, ""))
             elif steps:
                 last = steps.pop()

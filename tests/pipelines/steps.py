@@ -54,4 +54,6 @@ def machine(home: Path) -> dict[str, str]:
         (cache / "uv").symlink_to(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache/uv"))
         (cache / "pre-commit").symlink_to(os.environ["PRE_COMMIT_HOME"])
     kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
-    return {"PYENV_ROOT": str(Path.home() / ".pyenv"), **kept, "HOME": str(home), "CI": "true"}
+    # The address of the tool leads git to a stand-in, but uv would ask GitHub's API about it first, and wait in vain.
+    own = {"HOME": str(home), "CI": "true", "UV_NO_GITHUB_FAST_PATH": "1"}
+    return {"PYENV_ROOT": str(Path.home() / ".pyenv"), **kept, **own}

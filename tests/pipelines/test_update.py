@@ -4,32 +4,19 @@ Stood in for: the forge, by a server of this machine that holds the project and 
 of the tool, where git finds this working tree as the release that the job names.
 """
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..conftest import ROOT, copy, release
+from ..conftest import copy, release
 from ..project import Project
 from ..tool.forges.server import FakeForge, Hosted
 from . import github as on_github
 from . import gitlab as on_gitlab
-from .conftest import lock
+from .conftest import clone, lock
 from .steps import Job
-
-
-@pytest.fixture(scope="module")
-def git_settings(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Settings of git in a runner's home, which lead from the tool's public address to this working tree."""
-    home, version = re.findall(r"set (?:home|version) = '(.*)'", (ROOT / "extensions/pins.jinja").read_text())
-    tool = tmp_path_factory.mktemp("tool")
-    for name in ("pyproject.toml", "LICENSE"):
-        shutil.copy2(ROOT / name, tool)
-    shutil.copytree(ROOT / "towpath", tool / "towpath", ignore=shutil.ignore_patterns("__pycache__"))
-    release(tool, f"v{version}")
-    return f'[url "{tool.as_uri()}"]\ninsteadOf = {home}\n'
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
@@ -89,11 +76,3 @@ def on_gitlab_runner(request: pytest.FixtureRequest, forge: Any, hosted: Hosted,
     Project(runner.workspace).git("remote", "set-url", "origin", forge.clone_url(hosted))
     variables = {name: value for name, value in on_gitlab.EVENTS["schedule"].items() if value}
     return runner.run("update", **variables, **forge.environment())["update"]
-
-
-def clone(forge: FakeForge, hosted: Hosted, folder: Path) -> Project:
-    """What a checkout leaves: the work tree, and the forge as `origin`, without a credential."""
-    Project(hosted.path).git("clone", "--quiet", "--no-local", str(hosted.path), str(folder))
-    cloned = Project(folder)
-    cloned.git("remote", "set-url", "origin", forge.clone_url(hosted))
-    return cloned

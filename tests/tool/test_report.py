@@ -117,7 +117,10 @@ def test_the_workflows_to_copy_are_sound(workflow: Path, tmp_path: Path) -> None
         (tmp_path / ".github/workflows").mkdir(parents=True)
         copy = tmp_path / ".github/workflows" / workflow.name
         copy.write_text(workflow.read_text())
-        commands += [["actionlint", "-oneline", str(copy)], ["zizmor", "--offline", "--no-progress", str(tmp_path)]]
+        commands += [
+            ["actionlint", "-oneline", str(copy)],
+            ["zizmor", "--offline", "--pedantic", "--no-progress", str(tmp_path)],
+        ]
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, f"{command[0]}: {done.stdout}{done.stderr}"
