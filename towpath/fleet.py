@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -21,14 +22,13 @@ from typing import Generic, TypeVar
 from urllib.parse import parse_qs
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from .errors import Exit, GitError, NotARepositoryError, TemplateError, TowpathError
 from .forges import ForgeError, Forges, without_password
 from .git import git
 from .log import logged
 from .repository import Repository
-from .template import Template
+from .template import Template, cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -163,8 +163,7 @@ def checkout(member: Member, cache: Path | None = None) -> Path:
         return Path(member.url)
     # By address, as two forges may have repositories of one name; the folder's own name may be seen by templates.
     address = sha256(member.url.encode()).hexdigest()[:24]
-    folder = (cache or user_cache_path("towpath")) / "clones" / address / f"{PurePosixPath(member.name).name}.git"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder(cache, "clones", address) / f"{PurePosixPath(member.name).name}.git"
     with FileLock(f"{folder}.lock"):
         if folder.exists():
             try:
@@ -245,7 +244,9 @@ class Fleet(Generic[T]):
                     try:
                         while waiting or running:
                             while waiting and len(running) < 2 * self.jobs:
-                                running[pool.submit(self.task, waiting[0])] = waiting[0]
+                                with _undisturbed():
+                                    future = pool.submit(self.task, waiting[0])
+                                running[future] = waiting[0]
                                 waiting.popleft()
                             for future in wait(running, return_when=FIRST_COMPLETED).done:
                                 # Taken off the list only when it has an outcome, so that none is forgotten below.
@@ -262,7 +263,9 @@ class Fleet(Generic[T]):
     def _alone(self, member: Member) -> T | Problem:
         try:
             with self._pool(1) as pool:
-                return pool.submit(self.task, member).result()
+                with _undisturbed():
+                    future = pool.submit(self.task, member)
+                return future.result()
         except BrokenProcessPool:
             return Problem("the worker process died, perhaps for want of memory")
 
@@ -273,9 +276,21 @@ class Fleet(Generic[T]):
         return ProcessPoolExecutor(size, context, _begin, (dict(os.environ),))
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put Ctrl-C off while a worker starts: it is for this process to answer, and the worker cannot ignore it yet."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(environment: dict[str, str]) -> None:
     """Prepare a worker: Ctrl-C is its parent's to answer, and it does not outlive its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Commands of projects, which it runs, may need the signal.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.environ.clear()
     os.environ.update(environment)
     if parent := multiprocessing.parent_process():

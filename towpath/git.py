@@ -13,6 +13,11 @@ from .errors import GitError
 log = logging.getLogger(__name__)
 
 _OF_THE_CALLER = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
+# For work trees of our own: what is committed, whatever the user's settings make of that elsewhere.
+AS_COMMITTED = (
+    *("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.symlinks=true"),
+    *("-c", "core.attributesFile=/dev/null"),
+)
 _ALWAYS = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
@@ -53,7 +58,11 @@ def git(
     Raises:
         GitError: It ended with another code than the expected ones, or git is not installed.
     """
-    command = ["git", "-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", *arguments]
+    command = ["git", "-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
+    if directory.suffix == ".git":
+        # Ours in the cache, or named by a person: none of those that `explicit` protects from finding by accident.
+        command += ["-c", "safe.bareRepository=all"]
+    command += arguments
     inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_CALLER}
     try:
         done = subprocess.run(
@@ -77,13 +86,12 @@ def try_git(directory: Path, *arguments: str) -> str | None:
 
 
 def entries(listing: bytes) -> Iterator[tuple[str, Entry]]:
-    """Read the output of `git ls-tree -r -z`; submodules are left out."""
+    """Read the output of `git ls-tree -r -z`; the mode of a submodule is `160000`."""
     for line in listing.split(b"\0"):
         if line:
             meta, _, path = line.partition(b"\t")
-            mode, kind, oid = meta.decode().split()
-            if kind == "blob":
-                yield path.decode(errors="surrogateescape"), Entry(mode, oid)
+            mode, _, oid = meta.decode().split()
+            yield path.decode(errors="surrogateescape"), Entry(mode, oid)
 
 
 def read_blobs(directory: Path, oids: list[str]) -> dict[str, bytes]:

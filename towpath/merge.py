@@ -1,14 +1,15 @@
 """Three-way merge of what a template rendered, what it renders now, and what the project made of it."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from .changes import unified_diff
 from .documents import DisagreementError, Document
 from .documents import merge as merge_documents
 from .errors import GitError, TowpathError
-from .git import Entry, File, entries, git, read_blobs
+from .git import Entry, File, entries, git, read_blobs, try_git
 from .repository import Repository
 
 Tree = dict[str, File]
@@ -59,7 +60,7 @@ class Merged:
     lost_edits: list[LostEdit] = field(default_factory=list)
 
 
-def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]) -> Merged:
+def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str], restored: frozenset[str]) -> Merged:
     """Bring what the template changed into the project.
 
     As `copier update` does, a file that the project deleted or made a link stays that, and one that is only ever
@@ -71,30 +72,34 @@ def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]
         base: What the template rendered at the project's version.
         theirs: What it renders now.
         kept: Paths that the project keeps if it has them.
+        restored: Those of them that come back when the project deleted them.
     """
     merged = Merged()
     ours = repository.files
+    missing: dict[str, bool] = {}  # whether it comes, or stays deleted
     contested: list[str] = []
+    edited: list[str] = []
     for path in sorted(base.keys() | theirs.keys()):
         before, after, now = base.get(path), theirs.get(path), ours.get(path)
-        if before == after or (path in kept and now is not None) or (now and before and _became_link(before, now)):
+        if now is None:
+            comes = before is None or path in restored
+            if before != after is not None and (comes or path not in kept):
+                missing[path] = comes
+        elif path in kept or (before and _became_link(before, now)) or now == _entry(after, repository):
             continue
-        if now is None and before is not None:
-            if path in kept and after is not None:
-                merged.writes[path] = after
-            continue
-        if now == _entry(after, repository):
-            continue
-        if now == _entry(before, repository):
-            if now is None and (obstacle := _obstacle(path, ours)):
-                cause = f"the template adds it where the project has {obstacle}"
-                merged.conflicts.append(_conflict(path, cause, None, after))
-            else:
-                merged.writes[path] = after
+        elif now == _entry(before, repository):
+            merged.writes[path] = after
+        elif before == after:
+            edited.append(path)
         else:
             contested.append(path)
-    if contested:
-        _merge_contested(repository, base, theirs, contested, merged)
+    _bring(repository, base, theirs, missing, merged)
+    if contested or edited:
+        blobs = read_blobs(repository.path, [ours[path].oid for path in (*contested, *edited)])
+        files = {path: File(ours[path].mode, blobs[ours[path].oid]) for path in (*contested, *edited)}
+        _find_lost_edits(repository, base, theirs, files, merged)
+        if contested:
+            _merge_contested(repository, base, theirs, {path: files[path] for path in contested}, merged)
     return merged
 
 
@@ -106,23 +111,69 @@ def _entry(file: File | None, repository: Repository) -> Entry | None:
     return file and file.entry(repository.algorithm)
 
 
-def _obstacle(path: str, ours: dict[str, Entry]) -> str | None:
-    """A file of the project where a folder would have to be, or the reverse."""
-    parents = [str(parent) for parent in Path(path).parents]
-    file = next((parent for parent in parents if parent in ours), None)
-    if file:
-        return f"a file named {file}"
-    return "a folder of that name" if any(other.startswith(f"{path}/") for other in ours) else None
+def _bring(repository: Repository, base: Tree, theirs: Tree, missing: Mapping[str, bool], merged: Merged) -> None:
+    """Write the missing files that shall come, unless something of the project stands in the way.
+
+    One that stays deleted is not really so when a folder above it became a link or a submodule; that is told.
+    """
+    remaining = (item for item in repository.files.items() if merged.writes.get(*item) is not None)
+    standing = {path: entry.mode for path, entry in remaining} | dict.fromkeys(repository.submodules, "160000")
+    for path, comes in missing.items():
+        before, after = base.get(path), theirs[path]
+        kind, place = _obstacle(path, standing) or ("", "")
+        if comes and not kind:
+            merged.writes[path] = after
+        elif comes:
+            cause = f"the template adds it where the project has a {kind} named {place}"
+            merged.conflicts.append(_conflict(path, cause, None, after))
+        elif kind in {"link", "submodule"} and place != path:
+            cause = f"the template changes it, and the project has a {kind} named {place}; make that a folder again"
+            merged.conflicts.append(_conflict(path, cause, before, after))
+
+
+def _obstacle(path: str, standing: Mapping[str, str]) -> tuple[str, str] | None:
+    """What stands where a file or a folder above it would have to be, given the modes of all that stands."""
+    for place in (path, *map(str, PurePath(path).parents)):
+        if place in standing:
+            return {"120000": "link", "160000": "submodule"}.get(standing[place], "file"), place
+    return ("folder", path) if any(other.startswith(f"{path}/") for other in standing) else None
+
+
+def _find_lost_edits(
+    repository: Repository, base: Tree, theirs: Tree, edited: Mapping[str, File], merged: Merged
+) -> None:
+    """Find the edits that do not survive how Copier does it: a diff, decoded, and files of rejected hunks."""
+    untracked = try_git(repository.root, "config", "--type=bool", "status.showUntrackedFiles")
+    for path, now in edited.items():
+        before, after = base.get(path), theirs.get(path)
+        old = before.content if before else b""
+        added = b"\n".join(set(now.content.splitlines()) - set(old.splitlines()))
+        if after is None:
+            cause = "the template renames or deletes it, and the edits would go with it"
+        elif old != now.content and _is_binary(old, now.content):
+            cause = "git takes it for binary, and Copier leaves the edits to such files out"
+        elif added.decode(errors="ignore").encode() != added:
+            cause = "the edits are not UTF-8, and Copier drops those bytes"
+        elif before != after and untracked == "false":
+            cause = "with status.showUntrackedFiles=no, Copier does not notice edits that conflict"
+        else:
+            continue
+        merged.lost_edits.append(LostEdit(path, cause))
+
+
+def _is_binary(*contents: bytes) -> bool:
+    """Whether git does not compare these by line."""
+    return any(b"\0" in content[:8000] for content in contents)
 
 
 def _conflict(path: str, cause: str, before: File | None, after: File | None) -> Conflict:
     return Conflict(path, cause, unified_diff(path, before and before.content, after and after.content))
 
 
-def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested: list[str], merged: Merged) -> None:
+def _merge_contested(repository: Repository, base: Tree, theirs: Tree, edited: dict[str, File], merged: Merged) -> None:
     """Let git merge the files that both sides changed; the others are there for it to find renames."""
-    blobs = read_blobs(repository.path, [repository.files[path].oid for path in contested])
-    edited = {path: File(repository.files[path].mode, blobs[repository.files[path].oid]) for path in contested}
+    contested = list(edited)
+    barred = {conflict.path for conflict in merged.conflicts}
     # Line ends that a project changed are its own; they are put back below.
     crlf = {path for path in contested if path in theirs and _has_crlf(edited[path]) and not _has_crlf(theirs[path])}
     for path in crlf:
@@ -133,16 +184,13 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested
     result, conflicted = _git_merge(base, base | edited, theirs)
 
     renamed = {path for path in theirs.keys() - base.keys() - set(contested) if result.get(path) != theirs[path]}
-    for path in renamed - conflicted:
+    for path in renamed - conflicted - barred:
         merged.writes[path] = result[path]
         merged.how[path] = "rename"
     for path in contested:
         before, after = base.get(path), theirs.get(path)
         if after is None:
-            merged.lost_edits.append(
-                LostEdit(path, "the template renames or deletes it, and the edits would go with it")
-            )
-            if path in conflicted or conflicted & renamed:
+            if path in conflicted or (conflicted | barred) & renamed:
                 cause = "the new version does not have it, and the project edited it; delete it to agree"
                 merged.conflicts.append(_conflict(path, cause, before, None))
             else:
@@ -161,7 +209,7 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, contested
         else:
             merged.writes[path] = _with_newline(file, b"\r\n") if path in crlf else file
             merged.how[path] = how
-    for path in sorted(conflicted - set(contested)):
+    for path in sorted(conflicted - barred - set(contested)):
         merged.writes.pop(path, None)
         if path in theirs:
             cause = "the template renamed another file to this one, and both sides changed the same lines"

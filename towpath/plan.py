@@ -78,7 +78,7 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
         repository: The project.
         template: Its template.
         to: The version to update to; by default the newest release.
-        data: Answers given now.
+        data: Answers given now; text is read by the type of its question.
 
     Raises:
         OtherTemplateError: The repository was made from another template.
@@ -128,6 +128,7 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
         {path: file for path, file in base.files.items() if path != answers_file},
         {path: file for path, file in theirs.files.items() if path != answers_file},
         theirs.kept,
+        theirs.restored,
     )
     if answers_file in theirs.files:
         merged.writes[answers_file] = theirs.files[answers_file]

@@ -1,14 +1,16 @@
 """Push an update and open, or refresh, its one request."""
 
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from .errors import BlockedError, GitError
 from .forges import Forges, Request
 from .git import git, try_git
 from .plan import Plan
 from .repository import Repository
-from .update import BRANCH, Result, update
+from .update import BRANCH, Result, is_ours, update
 
 LABELS = ("towpath",)
 
@@ -60,13 +62,17 @@ def publish(
     listed = git(repository.root, "ls-remote", "origin", reference, environment=environment).decode()
     found = re.match(r"[0-9a-f]+", listed)
     tip = found[0] if found else None
+    merged = False
     if tip:
         # In a shallow clone, the branch's own history would otherwise come along.
         shallow = try_git(repository.root, "rev-parse", "--is-shallow-repository") == "true"
         depth = ["--depth=1"] if shallow else []
         fetch = ["fetch", "--quiet", "--no-write-fetch-head", *depth, "origin", reference]
         git(repository.root, *fetch, environment=environment)
-    result = update(repository, plan, branch=branch, lock=lock, check=check, partial=True, remote_tip=tip)
+        if shallow and not is_ours(repository, tip):
+            merged = _is_merged(repository, url, remote.branch, tip, environment)
+    known = None if merged else tip
+    result = update(repository, plan, branch=branch, lock=lock, check=check, partial=True, remote_tip=known)
     if result.commit != tip:
         lease = f"--force-with-lease={reference}:{tip or ''}"
         try:
@@ -75,3 +81,12 @@ def publish(
         except GitError as error:
             raise BlockedError(f"{branch} of {plan.name} could not be pushed: {error.stderr}") from error
     return result, forge.propose(remote.name, branch, result.title, result.text, labels)
+
+
+def _is_merged(repository: Repository, url: str, branch: str, tip: str, environment: Mapping[str, str]) -> bool:
+    """Whether HEAD holds a commit, by the remote's history, which a shallow clone does not have."""
+    with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
+        history = Path(folder, "history.git")
+        clone = ["clone", "--quiet", "--bare", "--no-tags", "--filter=tree:0", "--single-branch", "--branch", branch]
+        git(repository.root, *clone, "--", url, str(history), environment=environment)
+        return try_git(history, "merge-base", "--is-ancestor", tip, repository.head) is not None

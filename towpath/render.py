@@ -56,6 +56,7 @@ class Render:
         files: Every rendered file, by path.
         answers: Every answer, the hidden ones included.
         kept: Rendered paths that Copier writes only when the project does not have them (`_skip_if_exists`).
+        restored: Those of them that it writes even when the project deleted them.
         flipped: Answers that are no longer valid and fell back to the default.
         open: Questions that have neither an answer nor a valid default; `files` is then empty.
         forgotten: Answers that the version no longer asks for.
@@ -64,6 +65,7 @@ class Render:
     files: dict[str, File]
     answers: dict[str, Any]
     kept: frozenset[str] = frozenset()
+    restored: frozenset[str] = frozenset()
     flipped: tuple[Question, ...] = ()
     open: tuple[Question, ...] = ()
     forgotten: tuple[Question, ...] = ()
@@ -214,8 +216,12 @@ class _InMemory(Worker):
             self.context = super()._render_context()  # type: ignore[assignment]
             self._render_template()
             kept = frozenset(path for path in self.files if self.match_skip(Path(path)))
+            # Copier decides what comes back before it knows an answer, so that other patterns match nothing.
+            fixed = self._path_matcher(p for p in self.all_skip_if_exists if p == self._render_string(p))
+            restored = frozenset(path for path in kept if fixed(Path(path)))
         remembered = yaml.safe_load(self.files.get(self.answers_relpath.as_posix(), File("", b"{}")).content) or {}
-        return Render(self.files, answers, kept, flipped, (), tuple(q for q in forgotten if q.name not in remembered))
+        forgotten = tuple(question for question in forgotten if question.name not in remembered)
+        return Render(self.files, answers, kept, restored, flipped, forgotten=forgotten)
 
     def _ask_nobody(self) -> tuple[Question, ...]:
         """Answer every question as `--defaults` does; those that cannot be are left out and returned."""

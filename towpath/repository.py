@@ -1,5 +1,6 @@
 """A repository that was made from a template."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class Repository:
         answers_file: Its path relative to the project.
         answers: What the answers file says, `_commit` and `_src_path` included.
         files: Every file of the project, by path relative to it.
+        submodules: Where other repositories lie in the project.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class Repository:
     answers_file: str = ANSWERS_FILE
     answers: dict[str, Any] = field(default_factory=dict, repr=False)
     files: dict[str, Entry] = field(default_factory=dict, repr=False)
+    submodules: frozenset[str] = frozenset()
 
     @classmethod
     def open(
@@ -63,11 +66,12 @@ class Repository:
             raise NotARepositoryError(f"{path} is no git repository, or has no commit yet. Commit the project first.")
         bare, prefix, reference = told.split("\n")
         try:
-            files = dict(entries(git(path, "ls-tree", "-r", "-z", "--full-tree", f"{head}:{prefix}")))
+            listing = dict(entries(git(path, "ls-tree", "-r", "-z", "--full-tree", f"{head}:{prefix}")))
         except GitError as error:
             raise NotARepositoryError(
                 f"The last commit does not hold {path} ({error.stderr}). Commit it first."
             ) from error
+        files = {path: entry for path, entry in listing.items() if entry.mode != "160000"}
         name = name or path.resolve().name.removesuffix(".git")
         return cls(
             path=path.resolve(),
@@ -79,6 +83,7 @@ class Repository:
             answers_file=answers_file,
             answers=_read_answers(path, name, files, answers_file) if joined else {},
             files=files,
+            submodules=frozenset(listing.keys() - files.keys()),
         )
 
     def read(self, path: str) -> bytes:
@@ -126,4 +131,12 @@ def _read_answers(path: Path, name: str, files: dict[str, Entry], answers_file: 
         raise NotFromTemplateError(
             f"{answers_file} of {name} does not name its template and version (_src_path, _commit)."
         )
+    if odd := [key for key in answers if not isinstance(key, str)]:
+        raise NotFromTemplateError(
+            f"{answers_file} of {name} has the key {odd[0]}, which YAML does not read as text; quote or remove it."
+        )
+    try:
+        json.dumps(answers, default=str)
+    except (TypeError, ValueError) as error:
+        raise NotFromTemplateError(f"{answers_file} of {name} holds what no answer can be: {error}.") from error
     return answers

@@ -20,7 +20,7 @@ class Status:
         source: Its template.
         version: The template's version that it has.
         latest: The newest.
-        behind: How many releases lie between them.
+        behind: How many releases lie between them; commits, for a template that has none.
         drift: For each managed file, how it compares with what the template rendered.
         ejected: Managed files that the project has taken over.
         removed: Managed files that the project does without.

@@ -16,8 +16,8 @@ from filelock import FileLock
 from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
-from .errors import GitError, TemplateError, UnknownVersionError
-from .git import git, try_git
+from .errors import GitError, TemplateError, TowpathError, UnknownVersionError
+from .git import AS_COMMITTED, git, try_git
 
 if TYPE_CHECKING:  # Copier takes most of a second to import.
     from .render import Release, Render
@@ -76,11 +76,8 @@ class Template:
             TemplateError: The source cannot be fetched.
         """
         address = expand(source)
-        folder = (
-            (cache or user_cache_path("towpath")) / "templates" / sha256(identity(source).encode()).hexdigest()[:24]
-        )
+        folder = cache_folder(cache, "templates", sha256(identity(source).encode()).hexdigest()[:24])
         mirror = folder / "mirror.git"
-        folder.mkdir(parents=True, exist_ok=True)
         if refresh or not mirror.exists():
             with FileLock(folder / "lock"):
                 try:
@@ -154,7 +151,13 @@ class Template:
         return [tag for tag in self.newer(old) if tag in contained]
 
     def behind(self, version: str) -> int:
-        """How many releases are newer than a version. Raises UnknownVersionError."""
+        """How many releases are newer than a version; commits, when there are no releases.
+
+        Raises:
+            UnknownVersionError: There is no such version.
+        """
+        if not self.versions:
+            return int(git(self.mirror, "rev-list", "--count", f"{self.commit(version)}..HEAD"))
         return len(self.newer(version))
 
     def notes(self, old: str, new: str) -> str:
@@ -179,17 +182,18 @@ class Template:
         return self._releases[commit]
 
     def _checkout(self, commit: str) -> Path:
-        checkout = self.mirror.parent / "versions" / commit
+        checkout = self.mirror.parent / "checkouts" / commit
         if not checkout.exists():
             checkout.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=checkout.parent) as staging:
                 folder = Path(staging, "checkout")
                 try:
                     git(self.mirror, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
-                    git(folder, "checkout", "--quiet", "--force", commit)
+                    git(folder, *AS_COMMITTED, "checkout", "--quiet", "--force", commit)
                     if (folder / ".gitmodules").exists():
                         git(folder, "remote", "set-url", "origin", expand(self.source))
-                        git(folder, "submodule", "update", "--quiet", "--init", "--recursive", "--force")
+                        submodules = ["submodule", "update", "--quiet", "--init", "--recursive", "--force"]
+                        git(folder, *AS_COMMITTED, *submodules)
                 except GitError as error:
                     raise TemplateError(
                         f"{commit[:12]} of {self.source} cannot be checked out: {error.stderr}"
@@ -244,7 +248,7 @@ class Template:
             RenderError: It cannot be rendered with these answers.
         """
         asked = (self.commit(version), answers, name, data, operation, exclude)
-        key = json.dumps(asked, sort_keys=True, default=str)
+        key = json.dumps(asked, default=str)
         if key not in self._renders:
             self._renders[key] = self.release(version).render(
                 answers, name=name, data=data or {}, operation=operation, exclude=exclude
@@ -252,6 +256,24 @@ class Template:
             if len(self._renders) > _RENDERS_IN_MEMORY:
                 self._renders.popitem(last=False)
         return self._renders[key]
+
+
+def cache_folder(cache: Path | None, *names: str) -> Path:
+    """A folder of the cache, by default the user's, made when it is missing.
+
+    Raises:
+        TowpathError: It cannot be made or written to.
+    """
+    folder = (cache or user_cache_path("towpath")).joinpath(*names)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise TowpathError(
+            f"The cache {folder} cannot be written to ({error.strerror}); name another folder with --cache or "
+            "TOWPATH_CACHE."
+        ) from error
+    return folder
 
 
 def expand(source: str) -> str:

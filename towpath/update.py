@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import BlockedError, GitError
-from .git import File, git, try_git
+from .git import AS_COMMITTED, File, git, try_git
 from .plan import Plan
 from .repository import Repository
 
@@ -167,21 +168,40 @@ def branch_tip(repository: Repository, branch: str) -> str | None:
 
 
 def move_branch(repository: Repository, branch: str, commit: str, tip: str | None, reason: str) -> None:
-    """Move a branch from where it was, or make it, in one step."""
+    """Move a branch from where it was, or make it, in one step.
+
+    Raises:
+        BlockedError: A branch is in the way, as `towpath` would be of `towpath/update`.
+    """
     if commit != tip:
         move = [f"refs/heads/{branch}", commit, tip or "0" * len(commit)]
-        git(repository.root, "update-ref", "-m", f"towpath: {reason}", *move)
+        try:
+            git(repository.root, "update-ref", "-m", f"towpath: {reason}", *move)
+        except GitError as error:
+            if not (other := re.search(r"'refs/heads/(\S+)' exists", error.stderr)):
+                raise
+            raise BlockedError(
+                f"{repository.name} has a branch {other[1]}, beside which there can be no {branch}; rename it, or name "
+                "another with --branch."
+            ) from error
 
 
 def require_ours(repository: Repository, commit: str, branch: str) -> None:
-    """Raise BlockedError when a commit was not made here, or was changed since."""
-    told = git(repository.root, "show", "--no-patch", f"--format=%T %(trailers:key={_TRAILER},valueonly)", commit)
-    tree, *value = told.decode(errors="replace").split()
-    if not value or value[-1] != tree:
+    """Raise BlockedError when a branch ends in a commit that somebody else may still need."""
+    if not is_ours(repository, commit):
         raise BlockedError(
             f"{branch} of {repository.name} ends in a commit that did not come from here ({commit[:9]}); "
             "merge the branch, or rename or delete it."
         )
+
+
+def is_ours(repository: Repository, commit: str) -> bool:
+    """Whether a commit was made here and not changed since, or is merged and so nobody's pending work."""
+    told = git(repository.root, "show", "--no-patch", f"--format=%T %(trailers:key={_TRAILER},valueonly)", commit)
+    tree, *value = told.decode(errors="replace").split()
+    if value and value[-1] == tree:
+        return True
+    return try_git(repository.root, "merge-base", "--is-ancestor", commit, repository.head) is not None
 
 
 def write_tree(repository: Repository, writes: Mapping[str, File | None]) -> str:
@@ -209,7 +229,15 @@ def commit_tree(repository: Repository, tree: str, title: str, span: str) -> str
         for role in ("AUTHOR", "COMMITTER"):
             environment |= {f"GIT_{role}_NAME": "Towpath", f"GIT_{role}_EMAIL": "towpath@localhost"}
     arguments = ["commit-tree", tree, "-p", repository.head, "-F", "-"]
-    return git(repository.root, *arguments, stdin=message.encode(), environment=environment).decode().strip()
+    try:
+        return git(repository.root, *arguments, stdin=message.encode(), environment=environment).decode().strip()
+    except GitError as error:
+        if environment or try_git(repository.root, "config", "user.name"):
+            raise
+        raise BlockedError(
+            f"{repository.name}: git has a user.email but no user.name to commit with; set it with "
+            "`git config --global user.name NAME`."
+        ) from error
 
 
 def _shape(repository: Repository, commit: str) -> str:
@@ -223,7 +251,7 @@ def _clone(repository: Repository, commit: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
         clone = Path(folder, repository.name)
         git(repository.root, "clone", "--quiet", "--shared", "--no-checkout", ".", str(clone))
-        git(clone, "checkout", "--quiet", "--detach", commit)
+        git(clone, *AS_COMMITTED, "checkout", "--quiet", "--detach", commit)
         yield clone / repository.prefix
 
 
@@ -255,9 +283,11 @@ def fast_forward(repository: Repository, result: Result | None) -> None:
         )
     if result and result.commit:
         try:
-            git(repository.root, "merge", "--quiet", "--ff-only", result.commit)
+            # Git would take what it ignores for expendable.
+            git(repository.root, "merge", "--quiet", "--ff-only", "--no-overwrite-ignore", result.commit)
         except GitError as error:
             raise BlockedError(
-                f"{repository.name} is updated on {result.branch}, but its work tree is in the way: {error.stderr}"
+                f"{repository.name} is updated on {result.branch}, but its work tree is in the way: {error.stderr}\n"
+                f"Then take the update with `git merge {result.branch}`."
             ) from error
         git(repository.root, "branch", "--quiet", "-D", str(result.branch))

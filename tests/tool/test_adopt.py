@@ -279,6 +279,16 @@ def test_a_folder_where_a_managed_file_would_be_stays(
     assert plan(Repository.open(project.path), opened, "v1.0.0").state == "current"
 
 
+def test_a_submodule_where_managed_files_would_be_stays(begin: Begin, towpath: Callable[..., Result]) -> None:
+    project = begin(READY)
+    head = project.git("rev-parse", "HEAD").strip()
+    project.git("update-index", "--add", "--cacheinfo", f"160000,{head},.towpath")
+    project.git("commit", "--quiet", "--message", "Add a submodule")
+    (project.path / ".towpath").mkdir()
+    assert towpath(project.path, "--yes").exit_code == 0
+    assert "160000 commit" in project.git("ls-tree", "towpath/adopt", ".towpath")
+
+
 def test_a_folder_of_a_larger_repository_joins_alone(
     begin: Begin, towpath: Callable[..., Result], opened: Template
 ) -> None:

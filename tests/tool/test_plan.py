@@ -21,6 +21,7 @@ from towpath.plan import plan
 from towpath.repository import Repository
 from towpath.status import status
 from towpath.template import Template, identity
+from towpath.update import update
 
 from ..project import Project
 from .small import FILES, LINES, QUESTIONS, Files, SmallTemplate, changed, edit
@@ -139,6 +140,135 @@ def test_files_that_both_sides_add_conflict_unless_they_are_the_same(template: S
     planned = template.plan(project)
     assert {conflict.path for conflict in planned.conflicts} == {"other.txt", "folder", "deep/file/x"}
     assert "same.txt" not in planned.files
+
+
+@pytest.mark.parametrize("place", ["deep", "deep/er/new.txt", "deep/er"])
+def test_a_submodule_that_lies_where_the_template_brings_files_blocks(
+    template: SmallTemplate, project: Project, place: str
+) -> None:
+    template.release("v1.1.0", {"deep/er/new.txt": "new\n", "deep/er/paint.txt.jinja": "{{ colour }}\n"})
+    project.git("rm", "--quiet", "-r", "deep")
+    project.git("update-index", "--add", "--cacheinfo", f"160000,{project.git('rev-parse', 'HEAD').strip()},{place}")
+    project.git("commit", "--quiet", "--message", "Add a submodule")
+    planned = template.plan(project)
+    assert planned.state == "blocked"
+    assert f"deep/er/new.txt: the template adds it where the project has a submodule named {place}" in planned.reasons
+
+
+def test_a_link_where_the_template_has_a_folder_blocks_what_changes_below_it(
+    template: SmallTemplate, project: Project
+) -> None:
+    project.git("mv", "deep", "moved")
+    (project.path / "deep").symlink_to("moved")
+    project.commit("Move")
+    template.release("v1.1.0", {"notes.txt": NEW_LINES})
+    assert template.plan(project).state == "clean"
+    template.release("v1.2.0", {"deep/er/paint.txt.jinja": "{{ colour }}\n", "deep/new.txt": "new\n"})
+    planned = template.plan(project)
+    assert planned.state == "blocked"
+    assert [conflict.path for conflict in planned.conflicts] == ["deep/er/paint.txt", "deep/new.txt"]
+    assert all("a link named deep" in reason for reason in planned.reasons)
+
+
+def test_edits_that_copier_would_move_below_a_link_stay(template: SmallTemplate, project: Project) -> None:
+    project.git("mv", "deep", "moved")
+    (project.path / "deep").symlink_to("moved")
+    edit(project, {"notes.txt": "ours\n" + LINES})
+    template.release("v1.1.0", {"notes.txt": None, "deep/notes.txt": NEW_LINES})
+    planned = template.plan(project)
+    assert {conflict.path for conflict in planned.conflicts} == {"notes.txt", "deep/notes.txt"}
+    assert not {"notes.txt", "deep/notes.txt"} & planned.writes.keys()
+
+
+def test_a_template_may_turn_a_file_into_a_folder_and_back(tmp_path: Path) -> None:
+    template = SmallTemplate.make(tmp_path, {"conf": "a\n", "folder/x.txt": "x\n"})
+    project = template.project(tmp_path / "thing")
+    (template.path / "template/conf").unlink()
+    (template.path / "template/folder/x.txt").unlink()
+    (template.path / "template/folder").rmdir()
+    template.release("v1.1.0", {"conf/main": "b\n", "folder": "y\n"})
+    planned = template.plan(project)
+    assert planned.state == "clean"
+    assert planned.files == {
+        ".copier-answers.yml": "changed",
+        "conf": "deleted",
+        "conf/main": "added",
+        "folder": "added",
+        "folder/x.txt": "deleted",
+    }
+    commit = update(Repository.open(project.path), planned).commit
+    assert commit
+    listed = project.git("ls-tree", "-r", "--name-only", commit).split()
+    assert {"conf/main", "folder"} <= set(listed)
+    # What the project has there as well is in the way still.
+    edit(project, {"folder/ours.txt": "ours\n"})
+    assert [conflict.path for conflict in template.plan(project).conflicts] == ["folder"]
+
+
+def silently_lost(project: Project, path: str, mark: bytes) -> bool:
+    """Whether plain Copier loses an edit without leaving anything unmerged."""
+    copier.run_update(project.path, defaults=True, overwrite=True, quiet=True)
+    return mark not in (project.path / path).read_bytes() and not project.git("ls-files", "--unmerged")
+
+
+@pytest.mark.parametrize("theirs", [LINES, NEW_LINES], ids=["that the template leaves", "that the template changes"])
+@pytest.mark.parametrize(
+    ("mark", "cause"),
+    [(b"caf\xe9", "not UTF-8"), (b"ou\0rs", "binary"), ("ours".encode("utf-16"), "binary")],
+    ids=["latin-1", "a NUL", "UTF-16"],
+)
+def test_an_edit_that_copier_drops_is_at_risk(
+    template: SmallTemplate, project: Project, mark: bytes, cause: str, theirs: str
+) -> None:
+    template.release("v1.1.0", {"notes.txt": theirs, "new.txt": "new\n"})
+    edit(
+        project,
+        {"notes.txt": mark + b"\n" + LINES.encode(), "settings.toml": "# \xfcber\n" + str(FILES["settings.toml"])},
+    )
+    (lost,) = template.plan(project).lost_edits
+    assert lost.path == "notes.txt"
+    assert cause in lost.cause
+    assert silently_lost(project, "notes.txt", mark)
+    assert "\xfcber" in project.text("settings.toml")
+
+
+def test_a_setting_of_git_that_hides_rejected_edits_puts_them_at_risk(
+    template: SmallTemplate, project: Project
+) -> None:
+    template.release("v1.1.0", {"notes.txt": NEW_LINES})
+    edit(project, {"notes.txt": changed(LINES, "line 9\n", "ours\n"), "settings.toml": "ours\n"})
+    assert not template.plan(project).lost_edits
+    project.git("config", "status.showUntrackedFiles", "normal")
+    assert not template.plan(project).lost_edits
+    project.git("config", "status.showUntrackedFiles", "no")
+    (lost,) = template.plan(project).lost_edits
+    assert lost.path == "notes.txt"
+    assert "status.showUntrackedFiles=no" in lost.cause
+    assert silently_lost(project, "notes.txt", b"ours")
+
+
+def test_an_edit_that_the_template_made_as_well_is_not_at_risk(template: SmallTemplate, project: Project) -> None:
+    template.release("v1.1.0", {"notes.txt": b"caf\xe9\n"})
+    edit(project, {"notes.txt": b"caf\xe9\n", "own.bin": b"\0\xe9"})
+    assert not template.plan(project).lost_edits
+
+
+def test_a_file_taken_over_by_an_answer_stays_deleted_as_with_copier(tmp_path: Path) -> None:
+    config = questions(
+        ejected={"type": "yaml", "default": []}, kept={"type": "yaml", "when": False, "default": "{{ ejected }}"}
+    )
+    skip = ["{{ (kept or [])[0] }}", "run.sh"]
+    template = SmallTemplate.make(tmp_path)
+    template.release("v1.1.0", {}, config=config, skip_if_exists=skip)
+    project = template.project(tmp_path / "thing", "v1.1.0", ejected=["notes.txt"])
+    project.git("rm", "--quiet", "notes.txt", "run.sh")
+    project.commit("Delete")
+    template.release("v1.2.0", {"notes.txt": NEW_LINES, "run.sh": "other\n"}, config=config, skip_if_exists=skip)
+    planned = template.plan(project)
+    assert planned.files == {".copier-answers.yml": "changed", "run.sh": "added"}
+    copier.run_update(project.path, defaults=True, overwrite=True, quiet=True)
+    assert not (project.path / "notes.txt").exists()
+    assert (project.path / "run.sh").exists()
 
 
 def test_a_deleted_file_stays_deleted_and_one_written_once_stays_as_it_is(tmp_path: Path) -> None:

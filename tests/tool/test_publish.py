@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from towpath.git import git
 
 from .fleets import commit, populate, releases, towpath
@@ -36,3 +38,31 @@ def test_a_request_lists_what_conflicted_and_never_replaces_what_people_pushed(
     refused = towpath(github, cache, "update", str(clone), "--request", exit_code=3)
     assert "did not come from here" in refused.stderr
     assert hosted.tip("towpath/update") == theirs
+
+
+@pytest.mark.parametrize("depth", ["--depth=1", "--no-tags"], ids=["shallow", "whole"])
+def test_a_branch_that_people_pushed_to_is_free_again_once_it_is_merged(
+    github: FakeGitHub, tmp_path: Path, depth: str
+) -> None:
+    cache = tmp_path / "cache"
+    template = releases(tmp_path / "template")
+    (hosted,) = populate(github, template, ["acme/orders"])
+
+    def request(number: int, exit_code: int = 0) -> None:
+        clone = tmp_path / f"clone{number}"
+        git(tmp_path, "clone", "--quiet", depth, "--single-branch", f"file://{hosted.path}", str(clone))
+        git(clone, "remote", "set-url", "origin", github.clone_url(hosted))
+        towpath(github, cache, "update", str(clone), "--request", exit_code=exit_code)
+
+    request(1)
+    theirs = commit(hosted, {"own.txt": "ours\n"}, branch="towpath/update")
+    template.release("v1.2.0", {"run.sh": "#!/bin/sh\n"})
+    request(2, exit_code=3)
+    assert hosted.tip("towpath/update") == theirs
+    identity = ["-c", "user.name=A Developer", "-c", "user.email=developer@example.com"]
+    parents = ["-p", hosted.tip("main"), "-p", theirs]
+    merge = hosted.git(*identity, "commit-tree", f"{theirs}^{{tree}}", *parents, "-m", "Merge").strip()
+    hosted.git("update-ref", "refs/heads/main", merge)
+    request(3)
+    assert hosted.git("rev-parse", "towpath/update^").strip() == merge
+    assert github.proposals[-1].title == "Update to v1.2.0 of the template"

@@ -117,6 +117,33 @@ def test_commits_of_other_people_on_the_branch_are_never_lost(
     assert project.git("rev-parse", "towpath/update") == amended
 
 
+@pytest.mark.parametrize("how", ["merged", "where the branch is"])
+def test_commits_of_other_people_that_are_merged_are_nobodys_pending_work(
+    template: SmallTemplate, project: Project, how: str
+) -> None:
+    run(template, project)
+    project.git("checkout", "--quiet", "towpath/update")
+    edit(project, {"own.txt": "ours\n"})
+    project.git("checkout", "--quiet", "main")
+    template.release("v1.2.0", {"notes.txt": "other\n"})
+    with pytest.raises(BlockedError, match="did not come from here"):
+        run(template, project)
+    project.git("merge", "--quiet", "--no-ff" if how == "merged" else "--ff-only", "towpath/update")
+    assert run(template, project).state == "updated"
+    assert project.git("rev-parse", "towpath/update^") == project.git("rev-parse", "HEAD")
+
+
+def test_a_submodule_is_never_replaced(template: SmallTemplate, project: Project) -> None:
+    project.git("update-index", "--add", "--cacheinfo", f"160000,{project.git('rev-parse', 'HEAD').strip()},new.txt")
+    project.git("commit", "--quiet", "--message", "Add a submodule")
+    before = seen(project)
+    with pytest.raises(BlockedError, match=r"a submodule named new\.txt"):
+        run(template, project)
+    assert seen(project) == before
+    run(template, project, partial=True)
+    assert "160000 commit" in project.git("ls-tree", "towpath/update", "new.txt")
+
+
 def test_a_blocked_plan_changes_nothing_and_says_why(template: SmallTemplate, project: Project) -> None:
     edit(project, {"notes.txt": changed(LINES, "line 9\n", "line 9, ours\n")})
     before = seen(project)
@@ -321,6 +348,32 @@ def test_here_takes_the_work_tree_along_only_when_nothing_is_in_the_way(
     assert project.text("new.txt") == "new\n"
     assert project.git("status", "--porcelain") == ""
     assert project.git("branch", "--format=%(refname:short)").split() == ["main"]
+
+
+@pytest.mark.parametrize("ignored", [True, False], ids=["ignored", "untracked"])
+@pytest.mark.parametrize("place", ["new.txt", "sub", "sub/deep/x.txt", "new.txt/inside"])
+def test_here_overwrites_no_file_that_git_does_not_have(
+    template: SmallTemplate, project: Project, place: str, ignored: bool
+) -> None:
+    template.release("v1.2.0", {"sub/deep/x.txt": "new\n"})
+    mine = project.path / place
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine\n")
+    if ignored:
+        (project.path / ".git/info/exclude").write_text("new.txt\nsub\n")
+    before = seen(project)
+    code, output = command(template, "update", str(project.path), "--here")
+    assert code == Exit.BLOCKED
+    assert place.removesuffix("/inside") in output
+    assert "git merge towpath/update" in " ".join(output.split())
+    assert mine.read_text() == "mine\n"
+    after = seen(project)
+    assert [name for name in before if before[name] != after[name]] == ["references"]
+    mine.unlink()
+    if place.endswith("inside"):
+        mine.parent.rmdir()
+    project.git("merge", "--quiet", "towpath/update")
+    assert project.text("new.txt") == "new\n"
 
 
 def test_exit_codes_and_output_are_for_programs(template: SmallTemplate, project: Project, tmp_path: Path) -> None:

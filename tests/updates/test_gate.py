@@ -3,6 +3,7 @@
 A failure names the project and the edit. `python -m tests.updates.replay` makes docs/clean-rate.md of the same run.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from . import edits
 from .edits import Edit
 from .releases import CANDIDATE, commits
 from .replay import Case, Result, prepare, update
+from .test_versions import version
 
 OWNED = {edit.name for edit in edits.OWNED}
 
@@ -80,10 +82,12 @@ def test_the_tool_writes_what_copier_writes(results: list[Result]) -> None:
     assert not {result.case.name: result.differing for result in results if result.differing}
 
 
-def test_the_published_page_knows_every_edit() -> None:
+def test_the_published_page_knows_every_edit_and_release() -> None:
     page = (ROOT / "docs/clean-rate.md").read_text()
     unknown = [e.name for e in [*edits.OWNED, *edits.MANAGED[0], *edits.MANAGED[1]] if f"| {e.name} |" not in page]
     assert not unknown, "run `uv run python -m tests.updates.replay`"
+    earlier = set(commits()) - {f"v{version()}"}
+    assert earlier <= set(re.findall(r"v\d+\.\d+\.\d+", page)), "run `uv run python -m tests.updates.replay`"
 
 
 TIDY: tuple[Edit, ...] = tuple(edit for edit in edits.OWNED if edit.tidy)

@@ -196,7 +196,7 @@ def prepare(
     rendered = {path: file for path, file in render.files.items() if path != ANSWERS_FILE}
     paths = classify(
         {path: file.entry(repository.algorithm) for path, file in rendered.items()},
-        repository.files,
+        repository.files | dict.fromkeys(repository.submodules, Entry("160000", "")),
         template.ownership(version).owner,
         choices,
     )

@@ -28,7 +28,7 @@ from . import adopt, plan, status, update, waves  # noqa: E402, F401  (each adds
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line."""
     # Waiting for a rate limit can take an hour; a person should know.
     logging.getLogger("towpath.forges").addHandler(logging.StreamHandler())
     try:
@@ -36,6 +36,8 @@ def main() -> None:
     except TowpathError as error:
         typer.echo(f"towpath: {error}", err=True)
         sys.exit(error.exit)
-    except KeyboardInterrupt:
-        typer.echo("towpath: interrupted; nothing is half done", err=True)
-        sys.exit(Exit.INTERRUPTED)
+    except OSError as error:
+        if not error.filename:
+            raise
+        typer.echo(f"towpath: {error.filename} cannot be used: {error.strerror}", err=True)
+        sys.exit(Exit.PROBLEM)

@@ -1,10 +1,9 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
 Selectors = Annotated[
     list[str],
@@ -36,7 +35,7 @@ To = Annotated[str | None, typer.Option("--to", help="The version, by default th
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        "--data", "-d", help="Give an answer now; the value is read as YAML, as in `ejected=[Dockerfile]`.",
+        "--data", "-d", help="Give an answer now, written as for `copier update`: lists as in `ejected=[Dockerfile]`.",
         metavar="NAME=VALUE",
     ),
 ]  # fmt: skip
@@ -58,19 +57,16 @@ Cache = Annotated[
 ]
 
 
-def answers(data: list[str] | None) -> dict[str, Any]:
-    """Read `--data`.
+def answers(data: list[str] | None) -> dict[str, str]:
+    """Read `--data`. Values stay text: Copier reads them by the type of their question.
 
     Raises:
-        typer.BadParameter: A value has no name or is not YAML.
+        typer.BadParameter: A value has no name.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for item in data or []:
         name, separator, value = item.partition("=")
         if not separator or not name:
             raise typer.BadParameter(f"write NAME=VALUE, not {item}")
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise typer.BadParameter(f"the value of {name} is not YAML: {error}") from error
+        found[name] = value
     return found

@@ -110,7 +110,7 @@ def update(
 @dataclass(frozen=True)
 class _Wanted:
     to: str | None
-    data: dict[str, Any]
+    data: dict[str, str]
     branch: str
     here: bool
     request: bool

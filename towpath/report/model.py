@@ -51,7 +51,9 @@ class Row(_Data):
     template: str = Field(default="", description="Where its template is, as its answers file says")
     version: str = Field(default="", description="The template's version that it has")
     latest: str = Field(default="", description="The template's newest release")
-    behind: int = Field(default=0, description="Number of releases between them")
+    behind: int = Field(
+        default=0, description="Number of releases between them; of commits, for a template without releases"
+    )
     released: date | None = Field(default=None, description="When the version that it has was released")
     drift: dict[str, Literal["same", "edited", "missing"]] = Field(
         default={},
