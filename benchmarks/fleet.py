@@ -121,18 +121,21 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=folder) as cache:
                 return run(sys.executable, "-m", "towpath", command, *repositories, "--cache", cache)
 
-        plans, updates = towpath("plan", fleet), towpath("update", fleet)
+        few = max(1, size // 10)
+        costs = [(name, number, towpath(name, fleet[:number])) for name, number in (("plan", few), ("plan", size))]
+        costs.append(("update", size, towpath("update", fleet)))
         copier = [sys.executable, "-m", "copier", "update", "--quiet", "--defaults"]
         copied = sum(run(*copier, cwd=made).seconds for made in fleet[:sample]) / sample
         print(f"copier update: {copied:.2f} CPU seconds per repository, over {sample}")
-        for name, cost in (("plan", plans), ("update", updates)):
-            each = cost.seconds / size
-            print(f"towpath {name}: {each:.3f} CPU seconds per repository, over {size}; {copied / each:.1f} times less")
+        for name, number, cost in costs:
+            each = cost.seconds / number
+            print(f"towpath {name}: {each:.3f} CPU seconds per repository over {number}, {cost.megabytes:.0f} MB; "
+                  f"{copied / each:.1f} times less")  # fmt: skip
 
         most = 5 * size
         fleet = make_fleet(current, template, "v1.1.0", most)
-        few, many = towpath("status", fleet[: most // 10]), towpath("status", fleet)
-        for number, cost in ((most // 10, few), (most, many)):
+        for number in (most // 10, most):
+            cost = towpath("status", fleet[:number])
             print(f"towpath status: {cost.seconds / number:.3f} CPU seconds per repository over {number}, "
                   f"{cost.megabytes:.0f} MB")  # fmt: skip
 

@@ -135,12 +135,16 @@ def test_ctrl_c_ends_quietly_at_any_moment(template: SmallTemplate, project: Pro
     began = time.monotonic()
     subprocess.run(plan, capture_output=True, check=True)
     duration = time.monotonic() - began
+    ended = set()
     for step in range(12):
         running = subprocess.Popen(plan, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         time.sleep(0.1 + duration * step / 12)
         os.killpg(running.pid, signal.SIGINT)
         output, _ = running.communicate()
-        assert (running.returncode, output) == (130, b"") or (step > 5 and b"Traceback" not in output), output.decode()
+        assert b"Traceback" not in output, output.decode()
+        ended.add(running.returncode)
+    # Before Python runs, the signal itself ends it; a quick run is done before it comes.
+    assert {130} <= ended <= {130, 0, -signal.SIGINT}
 
 
 @pytest.mark.parametrize("cache", ["/proc/nowhere", "file", "file/below"])

@@ -557,4 +557,5 @@ def a_managed_file_that_became_a_link(project: Project) -> None:
 
 @managed(1)
 def a_file_of_the_projects_own_where_a_release_brings_one(project: Project) -> None:
-    write(project, ".towpath/test_image.py", '"""Ours, from before there was one."""\n')
+    if not (project.path / ".towpath/test_image.py").exists():
+        write(project, ".towpath/test_image.py", '"""Ours, from before there was one."""\n')
