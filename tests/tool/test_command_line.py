@@ -137,7 +137,14 @@ def test_ctrl_c_ends_quietly_at_any_moment(template: SmallTemplate, project: Pro
     duration = time.monotonic() - began
     ended = set()
     for step in range(12):
-        running = subprocess.Popen(plan, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        running = subprocess.Popen(
+            plan,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Tests that a shell runs in the background ignore the signal, and hand that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         time.sleep(0.1 + duration * step / 12)
         os.killpg(running.pid, signal.SIGINT)
         output, _ = running.communicate()
