@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -147,6 +148,11 @@ def until(condition: Callable[[], object], seconds: float = 120, otherwise: str 
     while not condition():
         assert time.monotonic() < deadline, f"{otherwise} within {seconds} s"
         time.sleep(0.1)
+
+
+def assets_in(page: str) -> list[str]:
+    """The paths of the assets that a page names."""
+    return re.findall(r'"(/assets/[^"]+)"', page)
 
 
 def eventually(url: str, status: int = 200, seconds: float = 60) -> httpx2.Response:

@@ -1,7 +1,6 @@
 """Deployment to a host reached over SSH: real releases from a registry, under load, and how they fail."""
 
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from .conftest import copy
 from .hosts import Host, Site, site_of
 from .load import Load
-from .project import Project, eventually, until
+from .project import Project, assets_in, eventually, until
 
 pytestmark = pytest.mark.docker
 
@@ -283,7 +282,7 @@ def test_every_page_finds_its_assets_while_a_release_brings_new_ones(
     def visit(client: httpx2.Client) -> httpx2.Response:
         """Open a page as a browser does that has nothing in its cache: the page, or the asset that it lacks."""
         page = client.get(site.url)
-        for asset in re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text):
+        for asset in assets_in(page.text):
             answer = client.get(site.url + asset)
             if not answer.is_success:
                 return answer

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
 
 from .conftest import ROOT, copy
-from .project import Project, Stack, compose_up, eventually, free_port, until
+from .project import Project, Stack, assets_in, compose_up, eventually, free_port, until
 
 pytestmark = pytest.mark.docker
 
@@ -92,7 +92,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
 def assets_of(url: str) -> dict[str, str]:
     """The addresses of a page's assets by their suffix."""
-    return {Path(path).suffix: path for path in re.findall(r'"(/assets/[^"]+)"', httpx2.get(url).text)}
+    return {Path(path).suffix: path for path in assets_in(httpx2.get(url).text)}
 
 
 def test_a_page_loads_compressed_assets_to_be_kept_for_ever_and_nothing_complains(

@@ -2,6 +2,8 @@
 
 import sys
 
+from .errors import Exit
+
 
 def main() -> None:
     """Run the command line; Ctrl-C ends it without a traceback, also while it is still being imported."""
@@ -10,7 +12,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
 
 
 if __name__ == "__main__":

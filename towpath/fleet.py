@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -244,9 +243,7 @@ class Fleet(Generic[T]):
                     try:
                         while waiting or running:
                             while waiting and len(running) < 2 * self.jobs:
-                                with _undisturbed():
-                                    future = pool.submit(self.task, waiting[0])
-                                running[future] = waiting[0]
+                                running[self._submit(pool, waiting[0])] = waiting[0]
                                 waiting.popleft()
                             for future in wait(running, return_when=FIRST_COMPLETED).done:
                                 # Taken off the list only when it has an outcome, so that none is forgotten below.
@@ -263,27 +260,23 @@ class Fleet(Generic[T]):
     def _alone(self, member: Member) -> T | Problem:
         try:
             with self._pool(1) as pool:
-                with _undisturbed():
-                    future = pool.submit(self.task, member)
-                return future.result()
+                return self._submit(pool, member).result()
         except BrokenProcessPool:
             return Problem("the worker process died, perhaps for want of memory")
+
+    def _submit(self, pool: ProcessPoolExecutor, member: Member) -> Future[T | Problem]:
+        """Start work. Meanwhile Ctrl-C waits: this process answers it, and a new worker cannot ignore it yet."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return pool.submit(self.task, member)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _pool(self, size: int) -> ProcessPoolExecutor:
         # Workers are forked from a process that has imported what they need and has no threads.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["towpath.render", "towpath.update"])
         return ProcessPoolExecutor(size, context, _begin, (dict(os.environ),))
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put Ctrl-C off while a worker starts: it is for this process to answer, and the worker cannot ignore it yet."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(environment: dict[str, str]) -> None:

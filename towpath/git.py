@@ -18,6 +18,8 @@ AS_COMMITTED = (
     *("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.symlinks=true"),
     *("-c", "core.attributesFile=/dev/null"),
 )
+SUBMODULE = "160000"
+"""The mode of an entry that is another repository."""
 _ALWAYS = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
@@ -86,7 +88,7 @@ def try_git(directory: Path, *arguments: str) -> str | None:
 
 
 def entries(listing: bytes) -> Iterator[tuple[str, Entry]]:
-    """Read the output of `git ls-tree -r -z`; the mode of a submodule is `160000`."""
+    """Read the output of `git ls-tree -r -z`, submodules included."""
     for line in listing.split(b"\0"):
         if line:
             meta, _, path = line.partition(b"\t")

@@ -9,7 +9,7 @@ from .changes import unified_diff
 from .documents import DisagreementError, Document
 from .documents import merge as merge_documents
 from .errors import GitError, TowpathError
-from .git import Entry, File, entries, git, read_blobs, try_git
+from .git import SUBMODULE, Entry, File, entries, git, read_blobs, try_git
 from .repository import Repository
 
 Tree = dict[str, File]
@@ -117,7 +117,7 @@ def _bring(repository: Repository, base: Tree, theirs: Tree, missing: Mapping[st
     One that stays deleted is not really so when a folder above it became a link or a submodule; that is told.
     """
     remaining = (item for item in repository.files.items() if merged.writes.get(*item) is not None)
-    standing = {path: entry.mode for path, entry in remaining} | dict.fromkeys(repository.submodules, "160000")
+    standing = {path: entry.mode for path, entry in remaining} | dict.fromkeys(repository.submodules, SUBMODULE)
     for path, comes in missing.items():
         before, after = base.get(path), theirs[path]
         kind, place = _obstacle(path, standing) or ("", "")
@@ -135,7 +135,7 @@ def _obstacle(path: str, standing: Mapping[str, str]) -> tuple[str, str] | None:
     """What stands where a file or a folder above it would have to be, given the modes of all that stands."""
     for place in (path, *map(str, PurePath(path).parents)):
         if place in standing:
-            return {"120000": "link", "160000": "submodule"}.get(standing[place], "file"), place
+            return {"120000": "link", SUBMODULE: "submodule"}.get(standing[place], "file"), place
     return ("folder", path) if any(other.startswith(f"{path}/") for other in standing) else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from .errors import GitError, NotARepositoryError, NotFromTemplateError
-from .git import Entry, entries, git, read_blobs, try_git
+from .git import SUBMODULE, Entry, entries, git, read_blobs, try_git
 
 ANSWERS_FILE = ".copier-answers.yml"
 
@@ -71,7 +71,7 @@ class Repository:
             raise NotARepositoryError(
                 f"The last commit does not hold {path} ({error.stderr}). Commit it first."
             ) from error
-        files = {path: entry for path, entry in listing.items() if entry.mode != "160000"}
+        files = {path: entry for path, entry in listing.items() if entry.mode != SUBMODULE}
         name = name or path.resolve().name.removesuffix(".git")
         return cls(
             path=path.resolve(),

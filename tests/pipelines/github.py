@@ -15,6 +15,8 @@ import yaml
 from ..project import Project
 from .steps import Job, Step, machine
 
+ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "amd64"
+"""This machine's."""
 Contexts = dict[str, str]
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "always": lambda: True,
@@ -62,7 +64,6 @@ class Runner:
         self.contexts = {"github.ref_type": "branch", "github.event_name": "push", **(contexts or {})}
         self.variables = {"GITHUB_ACTIONS": "true"}
         """What the runner gives every step beside the environment that the workflow does."""
-        self.architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
         # Who stands in for which action. Each gets the step's inputs and the job's folder.
         self.stand_ins: dict[str, Callable[[dict[str, Any], Path], None]] = {
             "actions/checkout": self.checkout,
@@ -136,8 +137,8 @@ class Runner:
         axes = job.get("strategy", {}).get("matrix", {})
         values = [filled(listed, self.contexts) if isinstance(listed, str) else listed for listed in axes.values()]
         made = [dict(zip(axes, chosen, strict=True)) for chosen in product(*values)]
-        own = [chosen for chosen in made if chosen.get("arch", self.architecture) == self.architecture]
-        assert own, f"nothing for {self.architecture} in {axes}"
+        own = [chosen for chosen in made if chosen.get("arch", ARCHITECTURE) == ARCHITECTURE]
+        assert own, f"nothing for {ARCHITECTURE} in {axes}"
         for chosen in own:
             yield {"strategy.job-total": str(len(made))} | {f"matrix.{axis}": str(chosen[axis]) for axis in axes}
 

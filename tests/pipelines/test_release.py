@@ -9,7 +9,6 @@ public services.
 import importlib.util
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -26,10 +25,10 @@ from ..hosts import Host, site_of
 from ..project import Project, eventually
 from . import github, gitlab
 from .conftest import lock
+from .github import ARCHITECTURE
 from .steps import Job
 
 GENERATOR = str(re.search(r"'sbom': '(.*)'", (ROOT / "extensions/pins.jinja").read_text())[1])  # type: ignore[index]
-ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "amd64"
 PROVENANCE = "--attest=type=provenance,mode=max,version=v1"
 
 DOCKER = """\
@@ -331,6 +330,7 @@ def test_a_tag_becomes_an_image_by_digest_attested_signed_checked_and_deployed(
         assert {each["Config"]["Image"] for each in site.containers("app").values()} == {released}
         outputs = "".join(step.output for job in (built, published, deployed) for step in job.steps)
         assert not [secret for secret in site.secrets if secret in outputs]
+        assert "2 images with SBOM and provenance, signature: key" in "".join(step.output for step in deployed.steps)
 
         # Published again it is what it was, and never something else.
         assert publish("v1.2.3").passed

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BlockedError, NotFromTemplateError, RenderError, TemplateError, TowpathError
-from ..git import Entry, File, git, read_blobs, try_git
+from ..git import SUBMODULE, Entry, File, git, read_blobs, try_git
 from ..repository import ANSWERS_FILE, Repository
 from ..template import Template
 from ..update import Result, branch_tip, commit_tree, move_branch, require_ours, write_tree
@@ -196,7 +196,7 @@ def prepare(
     rendered = {path: file for path, file in render.files.items() if path != ANSWERS_FILE}
     paths = classify(
         {path: file.entry(repository.algorithm) for path, file in rendered.items()},
-        repository.files | dict.fromkeys(repository.submodules, Entry("160000", "")),
+        repository.files | dict.fromkeys(repository.submodules, Entry(SUBMODULE, "")),
         template.ownership(version).owner,
         choices,
     )

@@ -1,24 +1,11 @@
 """Orders as callers see them."""
 
-import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-# PostgreSQL keeps no NUL, and UTF-8 has no half of a surrogate pair, though JSON can spell it.
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-
-
-def _storable(value: object) -> object:
-    if isinstance(value, str) and UNSTORABLE.search(value):
-        raise PydanticCustomError("unstorable_text", "Text cannot hold the character NUL or half of a surrogate pair")
-    return value
-
-
-Storable = BeforeValidator(_storable)
-"""Belongs to every text that is kept."""
+from ..storable import Storable
 
 
 class OrderDraft(BaseModel):
