@@ -156,10 +156,12 @@ def site_of(project: Project, host: Host, registry: str, **settings: str) -> Ite
     variables = host.variables | {"DEPLOY_PATH": str(folder.path), "REGISTRY": registry}
     site = Site(project, folder, host, registry, f"http://127.0.0.1:{settings['HTTP_PORT']}", variables)
     project.run("uv", "lock", "--quiet")
+    down = ["compose", "--project-name", f"{project.slug}-prod", "down", "--volumes", "--timeout=1"]
+    host.docker(*down)  # what a run that was killed has left, whose database has another password
     try:
         yield site
     finally:
-        host.docker("compose", "--project-name", f"{project.slug}-prod", "down", "--volumes", "--timeout=1")
+        host.docker(*down)
         for machine in (host, Host("", {})):
             where = ["--host", machine.engine] if machine.engine else []
             project.try_run("docker", *where, "image", "rm", "--force", *site.published)

@@ -18,14 +18,9 @@ MISSING: Any = object()
 
 
 class DisagreementError(Exception):
-    """Both sides changed the same value, or a value is not what was expected.
+    """A value is not what was expected."""
 
-    Attributes:
-        path: Its key.
-    """
-
-    def __init__(self, path: Path, message: str = "both sides changed it") -> None:
-        self.path = path
+    def __init__(self, path: Path, message: str) -> None:
         super().__init__(f"{'.'.join(path) or 'the document'}: {message}")
 
 
@@ -143,83 +138,7 @@ def keys(dotted: str) -> Path:
     return tuple(quoted or bare for quoted, bare in parts)
 
 
-def merge(base: Document, ours: Document, theirs: Document) -> None:
-    """Bring into `ours` what `theirs` changed since `base`, key by key.
-
-    Raises:
-        DisagreementError: Both changed the same value; `ours` is then of no use any more.
-    """
-    _merge(ours.root, base.root, theirs.root, ())
-
-
-def _merge(ours: Any, base: Any, theirs: Any, at: Path) -> None:
-    if isinstance(base, MutableMapping):
-        if not (isinstance(ours, MutableMapping) and isinstance(theirs, MutableMapping)):
-            raise DisagreementError(at)
-        for key in [*base, *(key for key in theirs if key not in base)]:
-            value = _merged(ours.get(key, MISSING), base.get(key, MISSING), theirs.get(key, MISSING), (*at, str(key)))
-            if value is MISSING:
-                ours.pop(key, None)
-            elif ours.get(key, MISSING) is not value:
-                ours[key] = value
-        return
-    by_name = [_named(side) for side in (ours, base, theirs)]
-    if None in by_name:
-        raise DisagreementError(at)
-    mine, before, after = (side or {} for side in by_name)
-    previous = None
-    for key in [*(key for key in before if key not in after), *after]:
-        value = _merged(mine.get(key, MISSING), before.get(key, MISSING), after.get(key, MISSING), (*at, key))
-        place = list(mine).index(key) if key in mine else None
-        if value is MISSING:
-            if place is not None:
-                del ours[place], mine[key]
-            continue
-        if place is None:
-            place = list(mine).index(previous) + 1 if previous is not None and previous in mine else len(ours)
-            ours.insert(place, value)
-            mine = _named(ours) or {}
-        elif mine[key] is not value:
-            ours[place] = mine[key] = value
-        previous = key
-
-
-def _merged(ours: Any, base: Any, theirs: Any, at: Path) -> Any:
-    """The value that both sides agree on, MISSING where it goes; containers are merged in place."""
-    if theirs == base or ours == theirs:
-        return ours
-    if all(isinstance(side, MutableMapping | MutableSequence) for side in (ours, base, theirs)):
-        try:
-            _merge(ours, base, theirs, at)
-        except DisagreementError:
-            if ours != base:
-                raise
-            return theirs
-        return ours
-    if ours == base:
-        return theirs
-    raise DisagreementError(at)
-
-
-def _named(sequence: Any) -> dict[str, Any] | None:
-    """The members of a list by what identifies each; None when that is not unique."""
-    if not isinstance(sequence, MutableSequence):
-        return None
-    names = [_name(member) for member in sequence]
-    if None in names or len(set(names)) != len(names):
-        return None
-    return dict(zip([str(name) for name in names], sequence, strict=True))
-
-
-def _name(member: Any) -> str | None:
-    if isinstance(member, MutableMapping):
-        return next((str(member[key]) for key in ("id", "repo", "name") if key in member), None)
-    if isinstance(member, MutableSequence):
-        return None
-    requirement = re.match(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?:[<>=!~;@].*)?$", str(member))
-    return requirement[1] if requirement else str(member)
-
-
-def requirement_name(text: str) -> str:
+def requirement_name(text: Any) -> str:
     """What identifies a member of a list: the distribution of a requirement, or the text itself."""
-    return str(_name(text))
+    requirement = re.fullmatch(r"([A-Za-z0-9][\w.-]*)(\[[^\]]*\])?\s*([<>=!~;@].*)?", str(text))
+    return requirement[1] if requirement else str(text)

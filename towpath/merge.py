@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from .changes import unified_diff
-from .documents import DisagreementError, Document
-from .documents import merge as merge_documents
 from .errors import GitError, TowpathError
 from .git import SUBMODULE, Entry, File, entries, git, read_blobs, try_git
+from .pins import align
 from .repository import Repository
+from .structure import MergeConflictError, merge_lines
+from .structure import merge as merge_structure
 
 Tree = dict[str, File]
 
@@ -50,13 +51,15 @@ class Merged:
     Attributes:
         writes: New contents by path, None for a file that goes.
         conflicts: What could not be merged.
-        how: Files that both sides changed and that merge: `text`, `structure` or `rename`.
+        how: Files that both sides changed and that merge: `text`, `pins`, `structure` or `rename`.
+        hunks: What an update changes in those that git could not merge by line, as unified diffs.
         lost_edits: What plain `copier update` would lose.
     """
 
     writes: dict[str, File | None] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     how: dict[str, str] = field(default_factory=dict)
+    hunks: dict[str, str] = field(default_factory=dict)
     lost_edits: list[LostEdit] = field(default_factory=list)
 
 
@@ -65,7 +68,7 @@ def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]
 
     As `copier update` does, a file that the project deleted or made a link stays that, and one that is only ever
     written when it is missing stays as it is. Where both sides changed a file, git merges, following renames of the
-    template; where its text conflicts, keys of TOML, YAML and JSON are merged.
+    template; where its text conflicts, pins are decided first, then lines and last TOML, YAML and JSON by structure.
 
     Args:
         repository: The project.
@@ -196,14 +199,14 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, edited: d
             else:
                 merged.writes[path] = None
             continue
-        file: File | None = result[path]
-        how = "text"
-        if path in conflicted:
-            file, how = _merge_structure(path, before, edited[path], after), "structure"
-        if file is None:
-            if before:
-                cause = "the template and the project changed the same lines"
-            else:
+        file, how = result[path], "text"
+        try:
+            if path in conflicted:
+                file, how = _merge_further(path, before, edited[path], after)
+                merged.hunks[path] = unified_diff(path, edited[path].content, file.content)
+        except MergeConflictError as error:
+            cause = f"the template and the project changed the same lines; {error}"
+            if not before:
                 cause = "the template adds it, and the project has one of its own; delete yours to get the template's"
             merged.conflicts.append(_conflict(path, cause, before, after))
         else:
@@ -224,20 +227,19 @@ def _with_newline(file: File, newline: bytes) -> File:
     return File(file.mode, file.content.replace(b"\r\n", b"\n").replace(b"\n", newline))
 
 
-def _merge_structure(path: str, before: File | None, now: File, after: File) -> File | None:
-    """Merge by key, where git could not by line; None where that fails as well."""
-    if before is None or now.mode != after.mode:
-        return None
-    sides = [Document.parse(path, file.content) for file in (before, now, after)]
-    base, ours, theirs = sides
-    if base is None or ours is None or theirs is None:
-        return None
+def _merge_further(path: str, before: File | None, now: File, after: File) -> tuple[File, str]:
+    """Merge what git could not by line, and how that was done. Raises MergeConflictError where this fails as well."""
+    if before is None or now.mode != after.mode or SUBMODULE in (now.mode, after.mode):
+        raise MergeConflictError((), "it is no file that can be merged")
     try:
-        merge_documents(base, ours, theirs)
-    except DisagreementError:
-        return None
-    content = ours.dump()
-    return File(now.mode, content) if Document.parse(path, content) else None
+        texts = [file.content.decode() for file in (before, now, after)]
+    except UnicodeDecodeError as error:
+        raise MergeConflictError((), "it is not UTF-8") from error
+    base, ours, theirs = align(*texts)
+    try:
+        return File(now.mode, merge_lines(base, ours, theirs).encode()), "pins"
+    except MergeConflictError:
+        return File(now.mode, merge_structure(path, base, ours, theirs).encode()), "structure"
 
 
 def _git_merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, set[str]]:

@@ -31,7 +31,8 @@ class Plan:
         head: The commit that the plan is for.
         files: What happens to which file: `added`, `changed` or `deleted`, by path.
         conflicts: Files that a person has to merge.
-        merged: Files that both sides changed and that merge: how, by path (`text`, `structure` or `rename`).
+        merged: Files that both sides changed and that merge: how, by path (`text`, `pins`, `structure` or `rename`).
+        hunks: What the update changes in those of them that git could not merge by line, as unified diffs by path.
         lost_edits: What plain `copier update` would lose.
         flipped: Answers that would change without a word.
         questions: Questions that need an answer first.
@@ -49,6 +50,7 @@ class Plan:
     files: dict[str, Literal["added", "changed", "deleted"]] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
     merged: dict[str, str] = field(default_factory=dict)
+    hunks: dict[str, str] = field(default_factory=dict)
     lost_edits: tuple[LostEdit, ...] = ()
     flipped: "tuple[Question, ...]" = ()
     questions: "tuple[Question, ...]" = ()
@@ -151,6 +153,7 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
         },
         conflicts=tuple(merged.conflicts),
         merged=merged.how,
+        hunks=merged.hunks,
         lost_edits=tuple(merged.lost_edits),
         changes=changes,
         writes=writes,

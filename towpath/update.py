@@ -131,6 +131,9 @@ def describe(plan: Plan) -> str:
     parts.append(
         "## Files\n\n" + "\n".join(f"- {what} `{path}`{_how(plan, path)}" for path, what in plan.files.items())
     )
+    if plan.hunks:
+        parts.append("## Decided for you\n\nBoth sides changed these lines. Look at what the update makes of them.")
+        parts += [_fenced(hunk) for _, hunk in sorted(plan.hunks.items())]
     if plan.forgotten:
         names = ", ".join(f"`{question.name}`" for question in plan.forgotten)
         parts.append(f"## Answers that are no longer asked for\n\n{names}")
@@ -142,7 +145,8 @@ def describe(plan: Plan) -> str:
 def _how(plan: Plan, path: str) -> str:
     how = {
         "text": "merged with your edits",
-        "structure": "merged with your edits by key",
+        "pins": "merged with your edits; of two pins, the newer",
+        "structure": "merged with your edits by structure",
         "rename": "renamed, with your edits",
     }
     return f" ({how[plan.merged[path]]})" if path in plan.merged else ""

@@ -288,17 +288,17 @@ def test_a_deleted_file_stays_deleted_and_one_written_once_stays_as_it_is(tmp_pa
     [
         (
             "settings.toml",
-            '[one]\nlist = ["a", "b>=1"]\nx = 1\n',
-            '[one]\nlist = ["a", "b>=2", "c"]\nx = 1\n',
-            '[one]\n# why\nlist = ["a", "b>=1", "ours"]\nx = 2\n',
-            '[one]\n# why\nlist = ["a", "b>=2", "c", "ours"]\nx = 2\n',
+            '[one]\nlist = ["a", "b<1"]\nx = 1\n',
+            '[one]\nlist = ["c", "a", "b<2"]\nx = 1\n',
+            '[one]\n# why\nlist = ["a", "b<1", "ours"]\nx = 2\n',
+            '[one]\n# why\nlist = ["c", "a", "b<2", "ours"]\nx = 2\n',
         ),
         (
             "hooks.yaml",
             "repos:\n  - repo: x\n    hooks:\n      - id: a\n        rev: 1\n",
-            "repos:\n  - repo: x\n    hooks:\n      - id: a\n        rev: 2\n      - id: b\n",
+            "repos:\n  - repo: x\n    hooks:\n      - id: b\n      - id: a\n        rev: 2\n",
             "repos:\n  - repo: x\n    hooks:\n      - id: a # ours\n        rev: 1\n      - id: ours\n",
-            "repos:\n  - repo: x\n    hooks:\n      - id: a # ours\n        rev: 2\n      - id: b\n      - id: ours\n",
+            "repos:\n  - repo: x\n    hooks:\n      - id: b\n      - id: a # ours\n        rev: 2\n      - id: ours\n",
         ),
         (
             "it.json",
@@ -326,10 +326,10 @@ def test_keys_are_merged_where_lines_conflict(
 
 @pytest.mark.parametrize(
     ("theirs", "ours"),
-    [('list = ["b>=2"]\n', 'list = ["b>=3"]\n'), ("list = []\n", 'list = ["b>=3"]\n'), ("list = 1\n", "list = 2\n")],
+    [('list = ["b<2"]\n', 'list = ["b<3"]\n'), ("list = []\n", 'list = ["b<3"]\n'), ("list = 1\n", "list = 2\n")],
 )
 def test_a_key_that_both_sides_changed_is_a_conflict(tmp_path: Path, theirs: str, ours: str) -> None:
-    template = SmallTemplate.make(tmp_path, {"settings.toml": 'list = ["b>=1"]\n'})
+    template = SmallTemplate.make(tmp_path, {"settings.toml": 'list = ["b<1"]\n'})
     project = template.project(tmp_path / "thing")
     template.release("v1.1.0", {"settings.toml": theirs})
     edit(project, {"settings.toml": ours})

@@ -45,6 +45,8 @@ def show_plan(plan: "Plan") -> None:
     for path, what in plan.files.items():
         merged = f" (merged with your edits, by {plan.merged[path]})" if path in plan.merged else ""
         _line(what, f"{path}{merged}", "green" if what == "added" else "red" if what == "deleted" else "")
+        for hunk in plan.hunks.get(path, "").splitlines()[2:]:
+            console.print(Text(f"{' ' * 12}{hunk}", "green" if hunk[0] == "+" else "red" if hunk[0] == "-" else "dim"))
     for change in plan.changes:
         if change.state != "present":
             done = "" if change.state == "applied" else " (do this by hand: the file is not as expected)"

@@ -1,0 +1,80 @@
+"""The merge by structure on the template's real files, between its real releases."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from towpath.plan import Plan, plan
+from towpath.repository import Repository
+from towpath.structure import Entry, MergeConflictError, merge, read
+from towpath.template import Template
+
+from ..conftest import copy
+from ..project import Project
+from .releases import CANDIDATE
+from .replay import tree
+
+BOTH: dict[str, Any] = {"ci": ["github", "gitlab"], "deploy": "compose"}
+
+
+def planned(history: Path, project: Project, to: str) -> Plan:
+    project.commit("Edit")
+    return plan(Repository.open(project.path), Template.open(str(history), history.parent / "cache"), to=to)
+
+
+def test_a_key_beside_a_list_does_not_move_the_lists_members(history: Path, tmp_path: Path) -> None:
+    """`retry` was added to what two jobs inherit, and their commands came out in another order."""
+    project = copy(history, tmp_path, at="v0.4.1", app_type="web", ci=["gitlab"], deploy="compose")
+    pipeline = project.path / ".gitlab-ci.yml"
+    text = pipeline.read_text()
+    line = next(line for line in text.split(".docker:\n")[1].splitlines() if line.startswith("  image:"))
+    pipeline.write_text(text.replace(f"{line}\n", f"{line}\n  retry: 2\n", 1))
+    made = planned(history, project, "v0.5.0")
+    fresh = copy(history, tmp_path / "fresh", at="v0.5.0", app_type="web", ci=["gitlab"], deploy="compose")
+    assert made.state == "clean"
+    written = made.writes[".gitlab-ci.yml"]
+    assert written
+    assert written.content.decode().replace("  retry: 2\n", "", 1) == fresh.text(".gitlab-ci.yml")
+    assert yaml.safe_load(written.content.replace(b"!reference", b""))[".docker"]["retry"] == 2
+
+
+def insertions(entry: Entry, text: str, start: int = 0) -> list[str]:
+    """The texts of a YAML file with one more key, after each that it has."""
+    found = []
+    position = start + len(entry.lead) + len(entry.head)
+    for child in entry.children:
+        if entry.kind == "mapping" and child.key and entry.dash is None:
+            spaces = " " * (len(child.head) - len(child.head.lstrip(" ")))
+            found.append(f"{text[:position]}{spaces}zz-ours: 1\n{text[position:]}")
+        if entry.comma is None:
+            found += insertions(child, text, position)
+        position += len(str(child))
+    return found
+
+
+@pytest.mark.parametrize("app_type", ["microservice", "ml"])
+def test_one_more_key_anywhere_in_a_managed_file_leaves_the_template_its_own_text(
+    history: Path, tmp_path: Path, app_type: str
+) -> None:
+    old, new = (copy(history, tmp_path / tag, at=tag, app_type=app_type, **BOTH) for tag in ("v0.4.1", CANDIDATE))
+    tried = conflicts = 0
+    for path in tree(old):
+        if not path.endswith((".yml", ".yaml")) or path not in tree(new) or path == ".copier-answers.yml":
+            continue
+        base, theirs = old.text(path), new.text(path)
+        if base == theirs:
+            continue
+        for ours in insertions(read(path, base), base):
+            tried += 1
+            try:
+                merged = merge(path, base, ours, theirs)
+            except MergeConflictError:
+                conflicts += 1
+                continue
+            lines = merged.splitlines()
+            assert [line for line in lines if "zz-ours" not in line] == theirs.splitlines(), path
+            assert sum("zz-ours" in line for line in lines) == 1, path
+    assert tried > 50
+    assert conflicts < tried / 10
