@@ -18,8 +18,15 @@ AS_COMMITTED = (
     *("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.symlinks=true"),
     *("-c", "core.attributesFile=/dev/null"),
 )
+# For a clone of a repository that is open already; what a template's submodules may name is the user's to say.
+FROM_HERE = ("-c", "protocol.file.allow=always")
 SUBMODULE = "160000"
 """The mode of an entry that is another repository."""
+# Whatever people set for their own eyes and hands.
+_SETTINGS = (
+    *("-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"),
+    *("-c", "color.ui=false", "-c", "log.showSignature=false"),
+)
 _ALWAYS = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
@@ -60,7 +67,7 @@ def git(
     Raises:
         GitError: It ended with another code than the expected ones, or git is not installed.
     """
-    command = ["git", "-c", "core.quotePath=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
+    command = ["git", *_SETTINGS]
     if directory.suffix == ".git":
         # Ours in the cache, or named by a person: none of those that `explicit` protects from finding by accident.
         command += ["-c", "safe.bareRepository=all"]

@@ -252,8 +252,8 @@ def _git_merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, set[str]]:
     settings = ["-c", "merge.directoryRenames=false", "-c", "merge.renames=true", "-c", "merge.renameLimit=5000"]
     merging = [*settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"]
     with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
-        scratch = Path(folder)
-        git(scratch, "init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+        scratch = Path(folder, "merge.git")
+        git(Path(folder), "init", "--quiet", "--bare", "--template=", "--initial-branch=main", scratch.name)
         git(scratch, "fast-import", "--quiet", "--force", "--done", stdin=b"".join(commits) + b"done\n")
         try:
             told = git(scratch, *merging, "refs/heads/ours", "refs/heads/theirs", codes=(0, 1))

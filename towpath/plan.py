@@ -87,10 +87,13 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
         UnknownVersionError: The template does not have the version that the repository has, or `to`.
         NeedsTrustError: The update would run code of the template.
         RenderError: One of the versions cannot be rendered with the project's answers.
-        TemplateError: `to` is older than what the project has, or `data` answers a question that it does not ask.
+        TemplateError: `to` is older than what the project has, that is a tag without a place among the releases, or
+            `data` answers a question that is not asked.
     """
     require_origin(repository, template)
     old, new = repository.version, to or template.latest
+    if to is None:
+        template.newer(old)  # which says why where that cannot be told
     same = template.commit(old) == template.commit(new)
     if same and not data:
         return Plan(repository.name, old, new, "current", repository.head)

@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
 from .errors import GitError, TemplateError, TowpathError, UnknownVersionError
-from .git import AS_COMMITTED, git, try_git
+from .git import AS_COMMITTED, FROM_HERE, git, try_git
 
 if TYPE_CHECKING:  # Copier takes most of a second to import.
     from .render import Release, Render
@@ -134,7 +134,17 @@ class Template:
         return git(self.mirror, "describe", "--tags", "--always", self.commit(version)).decode().strip()
 
     def newer(self, version: str) -> list[str]:
-        """The releases after a version, oldest first. Raises UnknownVersionError."""
+        """The releases after a version, oldest first.
+
+        Raises:
+            UnknownVersionError: There is no such version.
+            TemplateError: It is a tag that has no place among the releases.
+        """
+        if self.versions and not _version(version) and self._parse(f"refs/tags/{version}"):
+            raise TemplateError(
+                f"{version} is a tag of {self.source} that is no version by PEP 440, so what is newer cannot be told: "
+                "name a release with --to, and tag as v1.2.3+acme.1 or v1.2.3.post1 what is an organisation's own."
+            )
         known = self._contained(version)
         return [tag for tag in self.versions if not known or Version(tag) > Version(known[-1])]
 
@@ -188,7 +198,7 @@ class Template:
             with tempfile.TemporaryDirectory(dir=checkout.parent) as staging:
                 folder = Path(staging, "checkout")
                 try:
-                    git(self.mirror, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
+                    git(self.mirror, *FROM_HERE, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
                     git(folder, *AS_COMMITTED, "checkout", "--quiet", "--force", commit)
                     if (folder / ".gitmodules").exists():
                         git(folder, "remote", "set-url", "origin", expand(self.source))

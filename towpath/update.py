@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
+
 from .errors import BlockedError, GitError
-from .git import AS_COMMITTED, File, git, try_git
+from .git import AS_COMMITTED, FROM_HERE, File, git, try_git
 from .plan import Plan
 from .repository import Repository
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 BRANCH = "towpath/update"
 # In the message of every commit from here, so that other people's commits on the branch are told apart.
 _TRAILER = "Towpath-Update"
+# Seconds that an update waits for another one, which may be locking and checking.
+_PATIENCE = 600
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,20 @@ def update(
     """
     if plan.state == "current":
         return Result(plan.name, "current")
+    with _alone(repository):
+        return _update(repository, plan, branch, lock=lock, check=check, partial=partial, remote_tip=remote_tip)
+
+
+def _update(
+    repository: Repository,
+    plan: Plan,
+    branch: str,
+    *,
+    lock: bool,
+    check: str | None,
+    partial: bool,
+    remote_tip: str | None,
+) -> Result:
     if plan.state == "blocked" and not (partial and plan.writes and not plan.flipped and not plan.questions):
         raise BlockedError(f"{plan.name} was not updated: {'; '.join(plan.reasons)}")
     if try_git(repository.root, "rev-parse", "HEAD") != plan.head:
@@ -102,6 +120,20 @@ def update(
         commit, state = published, "unchanged"
     move_branch(repository, branch, commit, tip, f"{plan.old} to {plan.new}")
     return Result(plan.name, state, branch, commit, _title(plan), describe(plan))
+
+
+@contextmanager
+def _alone(repository: Repository) -> Iterator[None]:
+    """Let one update of a repository follow the other. Raises BlockedError when one takes too long."""
+    common = git(repository.root, "rev-parse", "--git-common-dir").decode(errors="surrogateescape").rstrip("\n")
+    lock = FileLock(repository.root / common / "towpath.lock")
+    try:
+        with lock.acquire(timeout=_PATIENCE):
+            yield
+    except Timeout as error:
+        raise BlockedError(
+            f"{repository.name} was not updated: another update of it is under way since {_PATIENCE} s; wait for it."
+        ) from error
 
 
 def _title(plan: Plan) -> str:
@@ -254,7 +286,7 @@ def _clone(repository: Repository, commit: str) -> Iterator[Path]:
     """A clone with a commit checked out; it shares the repository's objects and leaves no trace in it."""
     with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
         clone = Path(folder, repository.name)
-        git(repository.root, "clone", "--quiet", "--shared", "--no-checkout", ".", str(clone))
+        git(repository.root, *FROM_HERE, "clone", "--quiet", "--shared", "--no-checkout", ".", str(clone))
         git(clone, *AS_COMMITTED, "checkout", "--quiet", "--detach", commit)
         yield clone / repository.prefix
 

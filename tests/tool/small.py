@@ -83,6 +83,10 @@ class SmallTemplate:
     def open(self) -> Template:
         return Template.open(str(self.path), self.cache)
 
+    def open_as_is(self) -> Template:
+        """Without asking its source what is new."""
+        return Template.open(str(self.path), self.cache, refresh=False)
+
     def plan(self, project: Project, to: str | None = None, **data: Any) -> Plan:
         return plan(Repository.open(project.path), self.open(), to, data)
 
