@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -125,15 +126,20 @@ def _update(
 @contextmanager
 def _alone(repository: Repository) -> Iterator[None]:
     """Let one update of a repository follow the other. Raises BlockedError when one takes too long."""
-    common = git(repository.root, "rev-parse", "--git-common-dir").decode(errors="surrogateescape").rstrip("\n")
-    lock = FileLock(repository.root / common / "towpath.lock")
     try:
-        with lock.acquire(timeout=_PATIENCE):
+        with FileLock(lock_file(repository)).acquire(timeout=_PATIENCE):
             yield
     except Timeout as error:
         raise BlockedError(
             f"{repository.name} was not updated: another update of it is under way since {_PATIENCE} s; wait for it."
         ) from error
+
+
+def lock_file(repository: Repository) -> Path:
+    """What an update holds, outside the repository, in which it must leave nothing."""
+    common = git(repository.root, "rev-parse", "--git-common-dir").rstrip(b"\n")
+    place = os.path.realpath(os.path.join(os.fsencode(repository.root), common))  # noqa: PTH118
+    return Path(tempfile.gettempdir(), f"towpath-{os.getuid()}-{sha256(place).hexdigest()[:24]}.lock")
 
 
 def _title(plan: Plan) -> str:

@@ -13,7 +13,7 @@ from towpath.git import git
 from towpath.plan import plan
 from towpath.repository import Repository
 from towpath.status import status
-from towpath.update import update
+from towpath.update import lock_file, update
 
 from ..project import Project
 from .small import LINES, SmallTemplate, changed, edit
@@ -110,7 +110,7 @@ def test_an_update_does_not_wait_for_ever(
         "import filelock, sys, time\nwith filelock.FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     held = subprocess.Popen(
-        [sys.executable, "-c", script, str(project.path / ".git/towpath.lock")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(lock_file(repository))], stdout=subprocess.PIPE, text=True
     )
     try:
         assert held.stdout

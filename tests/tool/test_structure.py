@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -155,7 +156,7 @@ def to_toml(node: Node, path: tuple[str, ...] = ()) -> str:
         elif not child.listed:
             tables.append(f"\n{note}[{'.'.join(where)}]\n" + to_toml(child, where))
         elif any(not isinstance(member.value, str) for member in child.value) and not child.inline:
-            head = f"\n{note}[[{'.'.join(where)}]]\n"
+            head = f"\n[[{'.'.join(where)}]]\n"
             tables += [f'{head}name = "{member.key}"\n{to_toml(member, where)}' for member in child.value]
         elif any(not isinstance(member.value, str) for member in child.value):
             lines.append(f"{note}{child.key} = [\n")
@@ -227,12 +228,13 @@ def test_a_side_that_changed_nothing_gets_the_others_file_to_the_byte(name: str)
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_merge_means_what_both_sides_mean_or_is_a_conflict(name: str) -> None:
-    merged_ones = 0
+    tried = merged_ones = 0
 
     @LAWS
     @given(histories())
     def law(history: tuple[Node, Node, Node]) -> None:
-        nonlocal merged_ones
+        nonlocal tried, merged_ones
+        tried += 1
         base, ours, theirs = map(WRITERS[name], history)
         try:
             merged = merge(name, base, ours, theirs)
@@ -240,13 +242,13 @@ def test_a_merge_means_what_both_sides_mean_or_is_a_conflict(name: str) -> None:
             return
         merged_ones += ours not in (base, theirs) and theirs != base
         hold(*map(READERS[name], (base, ours, theirs, merged)))
-        for comment in {node.comment for node in history[1].value if isinstance(node, Node) and "ours" in node.comment}:
-            assert name == "it.json" or merged.count(f"# {comment}\n") == 1
+        for comment in re.findall("# ours.*", ours):
+            assert merged.count(f"{comment}\n") == 1
         assert merge(name, theirs, merged, theirs) == merged
         assert merge(name, base, merged, theirs) == merged
 
     law()
-    assert merged_ones > EXAMPLES // 10, "too few of the generated documents merge to say anything"
+    assert merged_ones > tried // 10, "too few of the generated documents merge to say anything"
 
 
 @pytest.mark.parametrize("name", FORMATS)
