@@ -43,6 +43,16 @@ def test_its_own_checks_find_nothing(checked: Any, answers: dict[str, Any]) -> N
     project.run("uv", "run", "mypy", *scripts)
 
 
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_its_own_linter_finds_nothing_when_its_name_is_as_long_as_it_may_be(
+    generate: Generate, answers: dict[str, Any]
+) -> None:
+    project = generate("Of fifty letters and hyphens no name can have more", **answers)
+    assert len(project.slug) == 50
+    project.run("ruff", "check", ".")
+    project.run("ruff", "format", "--check", ".")
+
+
 @pytest.mark.parametrize(("answers", "python"), with_pythons(COMBINATIONS), ids=name_of)
 def test_its_own_tests_pass(checked: Any, answers: dict[str, Any], python: str, tmp_path: Path) -> None:
     command = ["uv", "run", "--python", python, "pytest", "--quiet"]
