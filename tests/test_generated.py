@@ -78,6 +78,28 @@ def test_a_commit_runs_the_checks(template: Path, tmp_path: Path) -> None:
     assert "F401" in refused.stdout or "fixed" in refused.stdout
 
 
+# Files as their own tools take them: Compose's tags and anchors, GitLab's tags, several documents of Kubernetes.
+YAML = {
+    "compose.site.yaml": 'x-a: &a {init: true}\nservices:\n  app:\n    <<: *a\n    ports: !override ["8080:8000"]\n',
+    ".gitlab/jobs.yml": "variables: {A: !reference [.other, variables, A]}\n",
+    "deploy/two.yaml": "kind: Service\n---\nkind: ConfigMap\n",
+}
+
+
+def test_its_hooks_leave_to_other_tools_what_only_they_can_judge(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path)
+    for name, text in YAML.items():
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text(text)
+    project.git("add", "--all")
+    hooks = ["uvx", "--quiet", "pre-commit", "run", "--config", ".towpath/pre-commit.yaml"]
+    for hook in ("check-yaml", "check-compose"):
+        printed = project.try_run(*hooks, hook, "--files", *YAML, "compose.yaml")
+        assert printed.returncode == 0, printed.stdout
+    (project.path / "deploy/two.yaml").write_text("a: [\n")
+    assert project.try_run(*hooks, "check-yaml", "--files", "deploy/two.yaml").returncode == 1
+
+
 def test_a_lock_that_does_not_fit_is_refused(template: Path, tmp_path: Path) -> None:
     project = copy(template, tmp_path)
     project.run("uv", "lock", "--quiet")
