@@ -78,6 +78,34 @@ def test_a_commit_runs_the_checks(template: Path, tmp_path: Path) -> None:
     assert "F401" in refused.stdout or "fixed" in refused.stdout
 
 
+HEAD = """from alembic import op
+
+revision = "{name}"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.execute("SELECT 1")
+"""
+
+
+def test_migrations_can_be_printed_and_two_heads_are_told_in_one_line(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path)
+    nobody_listens = f"postgresql://app:pw@127.0.0.1:{free_port()}/app"
+    alembic = ["uv", "run", "--quiet", "alembic"]
+    printed = project.run(*alembic, "upgrade", "head", "--sql", DATABASE_URL=nobody_listens)
+    assert "CREATE TABLE items" in printed
+    assert "TIMESTAMP WITH TIME ZONE" in printed
+    for name in ("left", "right"):
+        (project.path / f"migrations/versions/{name}.py").write_text(HEAD.format(name=name))
+    told = project.try_run("uv", "run", "--quiet", project.slug, "migrate")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stdout
+    line = told.stdout.splitlines()[-1]
+    assert line.startswith("Multiple head")
+    assert line.endswith("Join them: uv run alembic merge heads")
+
+
 # Files as their own tools take them: Compose's tags and anchors, GitLab's tags, several documents of Kubernetes.
 YAML = {
     "compose.site.yaml": 'x-a: &a {init: true}\nservices:\n  app:\n    <<: *a\n    ports: !override ["8080:8000"]\n',
