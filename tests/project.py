@@ -96,7 +96,8 @@ class Project:
         for name in names:
             file = folder / name
             if not file.exists():
-                file.write_text(os.urandom(24).hex())
+                # After the first word comes what password managers like and shells read as their own.
+                file.write_text(os.urandom(24).hex() + """ a"b'c\\d$HOME`id`#%:@/é""")
                 file.chmod(0o444)
 
 

@@ -36,6 +36,7 @@ class PrivateIndex(SimpleHTTPRequestHandler):
             return
         self.send_response(401)
         self.send_header("WWW-Authenticate", "Basic")
+        self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -86,6 +87,21 @@ def package(folder: Path) -> None:
     (listing / "index.html").write_text(f"<!doctype html>{links}")
 
 
+def repository(folder: Path) -> None:
+    """The same package under another name in a git repository that any web server can serve."""
+    source = Project(folder / "repository")
+    (source.path / "src/harbour_signals").mkdir(parents=True)
+    (source.path / "src/harbour_signals/__init__.py").write_text('SIGNAL = "two long"\n')
+    (source.path / "pyproject.toml").write_text(
+        '[project]\nname = "harbour-signals"\nversion = "1.0"\n'
+        '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
+    )
+    source.git("init", "--quiet", "--initial-branch=main")
+    source.commit()
+    source.git("clone", "--quiet", "--bare", ".", str(folder / "simple/signals.git"))
+    Project(folder / "simple/signals.git").git("update-server-info")
+
+
 def secrets_are_not_in(content: bytes, authority: trustme.CA) -> None:
     """Neither the password nor the authority."""
     assert PASSWORD.encode() not in content
@@ -98,19 +114,24 @@ def test_a_private_package_is_installed_and_its_credentials_stay_out_of_image_an
     cache = tmp_path / "cache"
     authority = trustme.CA()
     public = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt").read_bytes()
-    bundle, netrc = tmp_path / "ca.pem", tmp_path / "netrc"
+    bundle, netrc = tmp_path / "ca.pem", tmp_path / ".netrc"
     bundle.write_bytes(public + authority.cert_pem.bytes())
     netrc.write_text(f"machine {host} login {USER} password {PASSWORD}\n")
     package(tmp_path / "index")
+    repository(tmp_path / "index")
 
     with private_index(tmp_path / "index", authority, host) as url:
         pyproject = project.path / "pyproject.toml"
         pyproject.write_text(
-            pyproject.read_text().replace("dependencies = [\n", 'dependencies = [\n  "harbour-rules",\n')
+            pyproject.read_text().replace(
+                "dependencies = [\n", 'dependencies = [\n  "harbour-rules",\n  "harbour-signals",\n'
+            )
             + '\n[tool.uv.sources]\nharbour-rules = { index = "company" }\n'
+            + f'harbour-signals = {{ git = "{url}signals.git" }}\n'
             + f'\n[[tool.uv.index]]\nname = "company"\nurl = "{url}"\nexplicit = true\nexclude-newer = false\n'
         )
-        project.run("uv", "lock", "--quiet", SSL_CERT_FILE=str(bundle), NETRC=str(netrc))
+        home = str(tmp_path)
+        project.run("uv", "lock", "--quiet", SSL_CERT_FILE=str(bundle), GIT_SSL_CAINFO=str(bundle), HOME=home)
 
         bake = ["docker", "buildx", "bake", f"--allow=fs.read={tmp_path}", "prod"]
         refused = project.try_run(*bake, CA=str(bundle))
@@ -130,9 +151,9 @@ def test_a_private_package_is_installed_and_its_credentials_stay_out_of_image_an
         "--entrypoint=python",
         f"{project.slug}:latest",
         "-c",
-        "import harbour_rules as h; print(h.RULE)",
+        "import harbour_rules as r, harbour_signals as s; print(r.RULE, s.SIGNAL)",
     )
-    assert answer.strip() == "give way"
+    assert answer.strip() == "give way two long"
 
     project.run("docker", "save", "--output", str(tmp_path / "image.tar"), f"{project.slug}:latest")
     with tarfile.open(tmp_path / "image.tar") as image:

@@ -43,6 +43,16 @@ def test_its_own_checks_find_nothing(checked: Any, answers: dict[str, Any]) -> N
     project.run("uv", "run", "mypy", *scripts)
 
 
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_its_own_linter_finds_nothing_when_its_name_is_as_long_as_it_may_be(
+    generate: Generate, answers: dict[str, Any]
+) -> None:
+    project = generate("Of fifty letters and hyphens no name can have more", **answers)
+    assert len(project.slug) == 50
+    project.run("ruff", "check", ".")
+    project.run("ruff", "format", "--check", ".")
+
+
 @pytest.mark.parametrize(("answers", "python"), with_pythons(COMBINATIONS), ids=name_of)
 def test_its_own_tests_pass(checked: Any, answers: dict[str, Any], python: str, tmp_path: Path) -> None:
     command = ["uv", "run", "--python", python, "pytest", "--quiet"]
@@ -66,6 +76,56 @@ def test_a_commit_runs_the_checks(template: Path, tmp_path: Path) -> None:
     assert refused.returncode != 0
     assert "ruff check" in refused.stdout
     assert "F401" in refused.stdout or "fixed" in refused.stdout
+
+
+HEAD = """from alembic import op
+
+revision = "{name}"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.execute("SELECT 1")
+"""
+
+
+def test_migrations_can_be_printed_and_two_heads_are_told_in_one_line(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path)
+    nobody_listens = f"postgresql://app:pw@127.0.0.1:{free_port()}/app"
+    alembic = ["uv", "run", "--quiet", "alembic"]
+    printed = project.run(*alembic, "upgrade", "head", "--sql", DATABASE_URL=nobody_listens)
+    assert "CREATE TABLE items" in printed
+    assert "TIMESTAMP WITH TIME ZONE" in printed
+    for name in ("left", "right"):
+        (project.path / f"migrations/versions/{name}.py").write_text(HEAD.format(name=name))
+    told = project.try_run("uv", "run", "--quiet", project.slug, "migrate")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stdout
+    line = told.stdout.splitlines()[-1]
+    assert line.startswith("Multiple head")
+    assert line.endswith("Join them: uv run alembic merge heads")
+
+
+# Files as their own tools take them: Compose's tags and anchors, GitLab's tags, several documents of Kubernetes.
+YAML = {
+    "compose.site.yaml": 'x-a: &a {init: true}\nservices:\n  app:\n    <<: *a\n    ports: !override ["8080:8000"]\n',
+    ".gitlab/jobs.yml": "variables: {A: !reference [.other, variables, A]}\n",
+    "deploy/two.yaml": "kind: Service\n---\nkind: ConfigMap\n",
+}
+
+
+def test_its_hooks_leave_to_other_tools_what_only_they_can_judge(template: Path, tmp_path: Path) -> None:
+    project = copy(template, tmp_path)
+    for name, text in YAML.items():
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text(text)
+    project.git("add", "--all")
+    hooks = ["uvx", "--quiet", "pre-commit", "run", "--config", ".towpath/pre-commit.yaml"]
+    for hook in ("check-yaml", "check-compose"):
+        printed = project.try_run(*hooks, hook, "--files", *YAML, "compose.yaml")
+        assert printed.returncode == 0, printed.stdout
+    (project.path / "deploy/two.yaml").write_text("a: [\n")
+    assert project.try_run(*hooks, "check-yaml", "--files", "deploy/two.yaml").returncode == 1
 
 
 def test_a_lock_that_does_not_fit_is_refused(template: Path, tmp_path: Path) -> None:

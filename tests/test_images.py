@@ -171,9 +171,141 @@ def test_a_stale_lock_stops_the_build_with_what_to_do(edited: Project) -> None:
     assert "run `uv lock`" in failed.stdout
 
 
+def add_package(folder: Path, name: str, project: str, build: str) -> None:
+    """A package of this repository, with a file that is no Python."""
+    folder.mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "{name}"\nrequires-python = ">=3.11"\n{project}\n[build-system]\n{build}\n'
+    )
+    package = folder / "src" / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('__version__ = "3.0"\n')
+    (package / "words.txt").write_text(f"from {name}")
+
+
+def native(folder: Path) -> str:
+    """A source distribution that needs a compiler, and nothing of Python's: its name."""
+    source = Project(folder / "native")
+    (source.path / "src/native").mkdir(parents=True)
+    (source.path / "src/native/__init__.py").touch()
+    (source.path / "answer.c").write_text("int answer(void) { return 42; }\n")
+    (source.path / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        'setup(name="native", version="1.0", ext_modules=[Extension("native.answer", ["answer.c"])])\n'
+    )
+    source.run("uv", "build", "--quiet", "--sdist", "--out-dir", "..")
+    shutil.rmtree(source.path)
+    (folder / ".gitignore").unlink(missing_ok=True)
+    return "native-1.0.tar.gz"
+
+
+HATCHLING = 'requires = ["hatchling"]\nbuild-backend = "hatchling.build"'
+UV_BUILD = 'requires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"'
+
+
+@pytest.fixture(scope="module")
+def rich(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with all that teams add to `pyproject.toml` within a year, locked."""
+    project = copy(template, tmp_path_factory.mktemp("rich"), "towpath-test-rich", database="none", cache="none")
+    versioned = '[tool.hatch.version]\npath = "src/{}/__init__.py"'
+    add_package(project.path / "packages/shared", "shared", 'version = "1.0"', UV_BUILD)
+    add_package(
+        project.path / "libs/rules", "rules", 'dynamic = ["version"]', HATCHLING + "\n" + versioned.format("rules")
+    )
+    package = project.path / "src" / project.package
+    (package / "__init__.py").write_text('"""A service."""\n\n__version__ = "2.0"\n')
+    (package / "words.txt").write_text("from the service")
+    (project.path / "LICENSE").write_text("All rights reserved.\n")
+    (project.path / "LICENSES").mkdir()
+    (project.path / "LICENSES/other.txt").write_text("Of something else.\n")
+    described = project.path / "pyproject.toml"
+    text = described.read_text()
+    for old, new in (
+        ('version = "0.1.0"', 'dynamic = ["version"]\nreadme = "README.md"\nlicense-files = ["LICENSE", "LICENSES/*"]'),
+        ("dependencies = [\n", 'dependencies = [\n  "native",\n  "shared",\n'),
+        ("[dependency-groups]\ndev = [", '[dependency-groups]\ncolours = ["iniconfig"]\nchecks = ['),
+        ("[project.scripts]", '[project.optional-dependencies]\nrules = ["rules"]\n\n[project.scripts]'),
+        (text[text.index("[build-system]") : text.index("[tool.uv]")], f"[build-system]\n{HATCHLING}\n\n"),
+        ("[tool.uv]\n", '[tool.uv]\ndefault-groups = ["checks"]\n'),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    described.write_text(
+        f"{text}\n{versioned.format(project.package)}\n"
+        '[tool.hatch.build.targets.wheel]\npackages = ["src/towpath_test_rich"]\n'
+        '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
+        '[tool.uv.sources]\nshared = { workspace = true }\nrules = { path = "libs/rules" }\n'
+        f'native = {{ path = "wheels/{native(project.path / "wheels")}" }}\n'
+        '[tool.towpath.image]\nbuild-packages = ["gcc", "libc6-dev"]\n'
+        'sync-options = ["--extra=rules", "--group=colours"]\n'
+    )
+    project.run("uv", "sync", "--quiet")
+    return project
+
+
+def test_what_uv_accepts_is_in_the_image_and_nothing_that_built_it(rich: Project) -> None:
+    rich.bake("prod", "test")
+    script = f"""
+import ctypes, importlib.metadata as metadata, importlib.resources, importlib.util, shutil
+print(ctypes.CDLL(importlib.util.find_spec("native.answer").origin).answer())
+for name in ("{rich.package}", "rules", "shared"):
+    print(metadata.version(name), importlib.resources.read_text(name, "words.txt"))
+print(metadata.metadata("{rich.package}").get_all("License-File"))
+print([name for name in ("iniconfig", "pytest", "hatchling", "setuptools") if importlib.util.find_spec(name)])
+print([name for name in ("gcc", "git", "uv") if shutil.which(name)])
+"""
+    assert inside(rich, script).splitlines() == [
+        "42",
+        "2.0 from the service",
+        "3.0 from rules",
+        "1.0 from shared",
+        "['LICENSE', 'LICENSES/other.txt']",
+        "['iniconfig']",
+        "[]",
+    ]
+    tests = [
+        "docker",
+        "run",
+        "--rm",
+        *CONTAINED,
+        f"{rich.slug}:test",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "health",
+    ]
+    assert "passed" in rich.run(*tests)
+
+
+def test_an_edit_to_a_package_beside_the_service_is_in_the_next_build(rich: Project) -> None:
+    (rich.path / "packages/shared/src/shared/words.txt").write_text("edited")
+    rich.bake("prod")
+    words = 'import importlib.resources; print(importlib.resources.read_text("shared", "words.txt"))'
+    assert inside(rich, words).strip() == "edited"
+
+
+@pytest.mark.parametrize("place", ["tools/aside", "../aside"])
+def test_a_package_that_the_build_cannot_see_stops_it_with_what_to_do(edited: Project, place: str) -> None:
+    add_package(edited.path / place, "aside", 'version = "1.0"', UV_BUILD)
+    described = edited.path / "pyproject.toml"
+    text = described.read_text().replace("dependencies = [\n", 'dependencies = [\n  "aside",\n', 1)
+    described.write_text(f'{text}\n[tool.uv.sources]\naside = {{ path = "{place}" }}\n')
+    edited.run("uv", "lock", "--quiet")
+    failed = edited.try_run("docker", "buildx", "bake")
+    assert failed.returncode != 0
+    assert f"{place} is not in the build: move it to" in failed.stdout
+
+
 def test_only_what_is_named_gets_into_a_build(edited: Project) -> None:
-    for name in (".env", "secrets/database_password", "notes.txt", f"src/{edited.package}/__pycache__/x.pyc"):
-        (edited.path / name).parent.mkdir(exist_ok=True)
+    unwanted = (
+        "notes.txt",
+        f"src/{edited.package}/__pycache__/x.pyc",
+        "tests/.env",
+        "src/.venv/x",
+    )
+    for name in (".env", "secrets/database_password", *unwanted):
+        (edited.path / name).parent.mkdir(parents=True, exist_ok=True)
         (edited.path / name).write_text("SECRET")
     listing = edited.path / "listing.Dockerfile"
     listing.write_text("FROM scratch\nCOPY . /\n")
@@ -181,6 +313,7 @@ def test_only_what_is_named_gets_into_a_build(edited: Project) -> None:
     context = edited.path / "context"
     assert {path.name for path in context.iterdir()} == {
         ".env.example",
+        "README.md",
         "pyproject.toml",
         "uv.lock",
         "src",

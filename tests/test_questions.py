@@ -77,6 +77,8 @@ def test_one_name_gives_command_package_and_folder(copie: Copie, project_name: s
         ({"project_name": "annotationlib"}, "Python's own"),
         ({"project_name": "FastAPI"}, "the project uses"),
         ({"project_name": "tests"}, "the project uses"),
+        ({"project_name": "dist"}, "the project uses"),
+        ({"project_name": "colorama"}, "the project uses"),
         ({"project_name": "pydantic-settings"}, "the project uses"),
         ({"description": ""}, "one line"),
         ({"description": "two\nlines"}, "one line"),
@@ -155,3 +157,24 @@ print(*sorted(names))
     installed = set(project.run("uv", "run", "--quiet", "python", "-c", script).split()) - {project.package}
     nobody_would_choose = ("_", "opentelemetry_", "opentelemetry-")
     assert {n for n in installed if n.isidentifier() and not n.startswith(nobody_would_choose)} <= set(listed)
+
+
+@pytest.mark.parametrize("answers", [{"app_type": "microservice"}, {"app_type": "ml", "accelerator": "cuda"}, {}])
+def test_names_of_what_a_lock_names_are_known_whatever_it_is_installed_on(
+    template: Path, generate: Generate, answers: dict[str, Any]
+) -> None:
+    listed = (template / "extensions/names.jinja").read_text().replace("'", " ").split()
+    project: Project = generate("locked names", **answers)
+    project.run("uv", "lock", "--quiet")
+    named = {package["name"].replace("-", "_") for package in tomllib.loads(project.text("uv.lock"))["package"]}
+    nobody_would_choose = ("opentelemetry_", "nvidia_")
+    assert {name for name in named if not name.startswith(nobody_would_choose)} - {"locked_names"} <= set(listed)
+
+
+def test_names_that_git_ignores_are_known(template: Path, generate: Generate) -> None:
+    listed = (template / "extensions/names.jinja").read_text().replace("'", " ").split()
+    ignored = [
+        line.rstrip("/") for line in generate().text(".gitignore").splitlines() if line.rstrip("/").isidentifier()
+    ]
+    assert ignored
+    assert {name for name in ignored if not name.startswith("_")} <= set(listed)
