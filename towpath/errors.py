@@ -1,6 +1,6 @@
 """What can go wrong, in words that say what to do, and the exit codes of every command."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Exit(IntEnum):
@@ -25,10 +25,36 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class Standing(StrEnum):
+    """Where a repository stands. Only the last four say that its version cannot be compared with its template's.
+
+    Attributes:
+        CURRENT: On the newest release.
+        BEHIND: There are newer releases.
+        UNKNOWN: The template does not have the version that the answers file names.
+        FOREIGN: Not made from a template, or from another one than was asked about. Nothing is wrong with it.
+        UNREACHABLE: Its template cannot be fetched.
+        BROKEN: Anything else that went wrong.
+    """
+
+    CURRENT = "current"
+    BEHIND = "behind"
+    UNKNOWN = "unknown"
+    FOREIGN = "foreign"
+    UNREACHABLE = "unreachable"
+    BROKEN = "broken"
+
+
 class TowpathError(Exception):
-    """Something that a person has to act on. The message is one or two sentences and says what to do."""
+    """Something that a person has to act on. The message is one or two sentences and says what to do.
+
+    Attributes:
+        exit: The exit code that it calls for.
+        standing: Where a repository stands of which nothing but this is known.
+    """
 
     exit = Exit.PROBLEM
+    standing = Standing.BROKEN
 
 
 class GitError(TowpathError):
@@ -48,19 +74,37 @@ class NotARepositoryError(TowpathError):
 
 
 class NotFromTemplateError(TowpathError):
-    """The repository has no answers file, or one that names no template and version."""
+    """The repository has no answers file."""
+
+    standing = Standing.FOREIGN
+
+
+class BrokenAnswersError(NotFromTemplateError):
+    """The answers file cannot be read, or names no template and version."""
+
+    standing = Standing.BROKEN
 
 
 class OtherTemplateError(TowpathError):
     """The repository was made from another template than the one that was asked about."""
+
+    standing = Standing.FOREIGN
 
 
 class TemplateError(TowpathError):
     """The template cannot be fetched or read."""
 
 
+class UnreachableError(TemplateError):
+    """The template cannot be fetched."""
+
+    standing = Standing.UNREACHABLE
+
+
 class UnknownVersionError(TemplateError):
     """The template has no such release or commit."""
+
+    standing = Standing.UNKNOWN
 
 
 class NeedsTrustError(TemplateError):

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 
 from filelock import FileLock
 
-from .errors import Exit, GitError, NotARepositoryError, TemplateError, TowpathError
+from .errors import Exit, GitError, NotARepositoryError, Standing, TemplateError, TowpathError
 from .forges import ForgeError, Forges, without_password
 from .git import git
 from .log import logged
@@ -66,10 +66,12 @@ class Problem:
     Attributes:
         message: What went wrong, and what to do about it.
         exit: The exit code that it calls for.
+        standing: What that makes of the member.
     """
 
     message: str
     exit: Exit = Exit.PROBLEM
+    standing: Standing = Standing.BROKEN
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,7 @@ def attempt(task: Callable[[Member], T], logs: Path | None, member: Member) -> T
             return task(member)
         except TowpathError as error:
             log.warning("%s", error)
-            return Problem(str(error), error.exit)
+            return Problem(str(error), error.exit, error.standing)
         except Exception as error:
             log.exception("unexpected")
             return Problem(f"unexpected {type(error).__name__}: {error}")

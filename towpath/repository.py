@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .errors import GitError, NotARepositoryError, NotFromTemplateError
+from .errors import BrokenAnswersError, GitError, NotARepositoryError, NotFromTemplateError
 from .git import SUBMODULE, Entry, entries, git, read_blobs, try_git
 
 ANSWERS_FILE = ".copier-answers.yml"
@@ -126,17 +126,17 @@ def _read_answers(path: Path, name: str, files: dict[str, Entry], answers_file: 
     try:
         answers = yaml.safe_load(read_blobs(path, [oid])[oid])
     except yaml.YAMLError as error:
-        raise NotFromTemplateError(f"{answers_file} of {name} is not YAML: {error}") from error
+        raise BrokenAnswersError(f"{answers_file} of {name} is not YAML: {error}") from error
     if not isinstance(answers, dict) or not answers.get("_src_path") or not answers.get("_commit"):
-        raise NotFromTemplateError(
+        raise BrokenAnswersError(
             f"{answers_file} of {name} does not name its template and version (_src_path, _commit)."
         )
     if odd := [key for key in answers if not isinstance(key, str)]:
-        raise NotFromTemplateError(
+        raise BrokenAnswersError(
             f"{answers_file} of {name} has the key {odd[0]}, which YAML does not read as text; quote or remove it."
         )
     try:
         json.dumps(answers, default=str)
     except (TypeError, ValueError) as error:
-        raise NotFromTemplateError(f"{answers_file} of {name} holds what no answer can be: {error}.") from error
+        raise BrokenAnswersError(f"{answers_file} of {name} holds what no answer can be: {error}.") from error
     return answers

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from .errors import TemplateError
+from .errors import Standing, TemplateError, UnknownVersionError
 from .plan import own_answers, require_origin
 from .repository import Repository
 from .template import Template
@@ -17,6 +17,7 @@ class Status:
 
     Attributes:
         name: The repository.
+        state: How its version compares with its template's.
         source: Its template.
         version: The template's version that it has.
         latest: The newest.
@@ -29,6 +30,7 @@ class Status:
     """
 
     name: str
+    state: Standing
     source: str = ""
     version: str = ""
     latest: str = ""
@@ -65,6 +67,10 @@ def status(repository: Repository, template: Template) -> Status:
     }
     try:
         known["behind"] = template.behind(version)
+    except UnknownVersionError as error:
+        return Status(**known, state=error.standing, problem=str(error))
+    known["state"] = Standing.BEHIND if known["behind"] else Standing.CURRENT
+    try:
         render = template.render(version, repository.answers, name=repository.name, data=own_answers(repository))
         managed = template.ownership(version).managed
     except TemplateError as error:

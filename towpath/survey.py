@@ -50,6 +50,7 @@ def survey(
             problems.append(str(error))
     return Row(
         name=name or found.name,
+        state=found.state,
         url=url,
         template=found.source,
         version=found.version,

@@ -16,7 +16,7 @@ from filelock import FileLock
 from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
-from .errors import GitError, TemplateError, TowpathError, UnknownVersionError
+from .errors import GitError, TemplateError, TowpathError, UnknownVersionError, UnreachableError
 from .git import AS_COMMITTED, FROM_HERE, git, try_git
 
 if TYPE_CHECKING:  # Copier takes most of a second to import.
@@ -73,7 +73,7 @@ class Template:
             refresh: Ask the source what is new. Workers of a fleet leave that to the process that starts them.
 
         Raises:
-            TemplateError: The source cannot be fetched.
+            UnreachableError: The source cannot be fetched.
         """
         address = expand(source)
         folder = cache_folder(cache, "templates", sha256(identity(source).encode()).hexdigest()[:24])
@@ -89,7 +89,7 @@ class Template:
                             git(folder, "clone", "--quiet", "--mirror", "--", address, f"{staging}/mirror.git")
                             os.rename(f"{staging}/mirror.git", mirror)  # noqa: PTH104
                 except GitError as error:
-                    raise TemplateError(f"The template {source} cannot be fetched: {error.stderr}") from error
+                    raise UnreachableError(f"The template {source} cannot be fetched: {error.stderr}") from error
         return cls(source, mirror)
 
     def made(self, source: str) -> bool:

@@ -52,10 +52,10 @@ def status(
         if outcome.value:
             rows.append(outcome.value.model_copy(update={"name": outcome.name}))
         elif outcome.error:
-            rows.append(Row(name=outcome.name, problem=outcome.error.message))
+            rows.append(Row(name=outcome.name, state=outcome.error.standing, problem=outcome.error.message))
     report = Report.now(rows)
     show_report(report, as_json=as_json, page=page)
-    if any(row.problem for row in rows):
+    if any(row.wrong for row in rows):
         raise typer.Exit(Exit.PROBLEM)
     if check and any(row.behind or row.drifted for row in rows):
         raise typer.Exit(Exit.BEHIND)

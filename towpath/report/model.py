@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import TowpathError
+from ..errors import Standing, TowpathError
 
 SCHEMA: Final = 1
 
@@ -47,6 +47,7 @@ class Row(_Data):
     """One repository."""
 
     name: str = Field(description="Full name on its forge; the folder's name where it is on none")
+    state: Standing = Field(default=Standing.BROKEN, description="How its version compares with its template's")
     url: str = Field(default="", description="Page for people, or empty")
     template: str = Field(default="", description="Where its template is, as its answers file says")
     version: str = Field(default="", description="The template's version that it has")
@@ -67,8 +68,21 @@ class Row(_Data):
 
     @property
     def known(self) -> bool:
-        """Its version and its template could be told."""
-        return bool(self.version and self.latest)
+        """Its version could be compared with its template's."""
+        return self.state in (Standing.CURRENT, Standing.BEHIND)
+
+    @property
+    def wrong(self) -> bool:
+        """Something went wrong; that a repository is of no template is nothing wrong."""
+        return bool(self.problem) and self.state is not Standing.FOREIGN
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier(cls, data: Any) -> Any:
+        # Reports of earlier releases have no state.
+        if isinstance(data, dict) and "state" not in data and data.get("version") and data.get("latest"):
+            return {**data, "state": Standing.BEHIND if data.get("behind") else Standing.CURRENT}
+        return data
 
     @property
     def drifted(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from packaging.version import InvalidVersion, Version
 
+from ..errors import Standing
 from .model import Report, Row
 
 AGES = (("under 30 days", 30), ("30 to 90 days", 90), ("90 days to half a year", 182), ("half a year to a year", 365))
@@ -48,7 +49,10 @@ def render(report: Report, title: str = "The fleet") -> str:
         blocked=[row for row in known if row.blocked],
         foreseen=any(row.outlook for row in known),
         requests=[row for row in known if row.request],
-        untold=[row for row in rows if row.problem],
+        untold=[row for row in rows if row.wrong],
+        unknown=[row for row in rows if row.state is Standing.UNKNOWN],
+        foreign=[row for row in rows if row.state is Standing.FOREIGN],
+        unreachable=[row for row in rows if row.state is Standing.UNREACHABLE],
         versions=versions(known),
         ages=ages(known, today),
         files=_bars(Counter(path for row in known for path in row.drifted), 10),

@@ -6,7 +6,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import Standing
 from .model import Report, Row
+
+WORDS = {
+    Standing.CURRENT: "current",
+    Standing.BEHIND: "behind",
+    Standing.UNKNOWN: "unknown version",
+    Standing.FOREIGN: "not from a template",
+    Standing.UNREACHABLE: "template out of reach",
+    Standing.BROKEN: "broken",
+}
 
 
 def show(report: Report, console: Console) -> None:
@@ -31,11 +41,9 @@ def summary(report: Report) -> str:
     rows = report.repositories
     counts = Counter(
         {
-            "current": sum(row.known and not row.behind for row in rows),
-            "behind": sum(row.known and row.behind > 0 for row in rows),
+            **{words: sum(row.state is state for row in rows) for state, words in WORDS.items()},
             "drifted": sum(bool(row.drifted) for row in rows),
             "blocked": sum(row.blocked for row in rows),
-            "not told": sum(not row.known for row in rows),
         }
     )
     said = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
