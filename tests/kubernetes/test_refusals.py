@@ -15,7 +15,8 @@ def test_only_a_digest_a_known_overlay_and_a_known_context_are_deployed(generate
         ({"IMAGE": IMAGE, "DEPLOY_OVERLAY": "nowhere"}, "DEPLOY_OVERLAY names one of the folders"),
         ({"IMAGE": IMAGE, "DEPLOY_CONTEXT": "elsewhere", "KUBECONFIG": str(tmp_path / "none")}, "elsewhere"),
     ):
-        refused = project.try_run(*DEPLOY, **variables)
+        settings = [f"{name}={value}" for name, value in variables.items()]
+        refused = project.try_run("env", *settings, *DEPLOY)
         assert refused.returncode == 1, refused.stdout
         assert reason in refused.stdout
         assert "Traceback" not in refused.stdout
