@@ -10,11 +10,11 @@ COMBINATIONS: list[dict[str, Any]] = (
     ]
     + [
         {"app_type": "microservice", "database": database, "deploy": deploy, "ci": ["gitlab"]}
-        for database, deploy in (("postgresql", "compose"), ("none", "kubernetes"))
+        for database, deploy in (("postgresql", "compose"), ("none", "none"))
     ]
     + [
         {"app_type": "ml", "accelerator": accelerator, "deploy": deploy, "ci": []}
-        for accelerator, deploy in (("cpu", "compose"), ("cuda", "kubernetes"))
+        for accelerator, deploy in (("cpu", "compose"), ("cuda", "none"))
     ]
 )
 
