@@ -49,4 +49,4 @@ def test_every_yaml_file_can_be_read(generate: Generate, answers: dict[str, Any]
     project = generate(**answers)
     for path in project.rendered:
         if path.endswith((".yml", ".yaml")):
-            yaml.safe_load(project.text(path))
+            list(yaml.safe_load_all(project.text(path)))
