@@ -17,8 +17,9 @@ VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 # What is not Kubernetes' own; the platform brings its definition.
 FOREIGN = {"HTTPRoute"}
 REGISTRY = "registry.example.com"
-# The auditor knows only the registries of a few clouds, and no company's own.
-ACCEPTED = "KSV-0125\nKSV0125\nAVD-KSV-0125\n"
+# The auditor knows only the registries of a few clouds, and no company's own; and it takes a database's address for a secret
+# because it names the user, whose password is in a file.
+ACCEPTED = "KSV-0125\nKSV0125\nAVD-KSV-0125\nKSV-01010\n"
 DIGEST = f"sha256:{'0' * 64}"
 
 
