@@ -17,8 +17,8 @@ VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 # What is not Kubernetes' own; the platform brings its definition.
 FOREIGN = {"HTTPRoute"}
 REGISTRY = "registry.example.com"
-# The auditor knows only the registries of a few clouds, and no company's own; and it takes a database's address for a secret
-# because it names the user, whose password is in a file.
+# The auditor knows only the registries of a few clouds, and no company's own. It takes the address of a database for a
+# secret, because it names the user; the password is in a file.
 ACCEPTED = "KSV-0125\nKSV0125\nAVD-KSV-0125\nKSV-01010\n"
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -69,15 +69,18 @@ def test_every_object_is_valid_in_every_supported_version(objects: list[dict[str
         project.run("kubernetes-validate", "--strict", "--quiet", "-k", version, *files)
 
 
-def test_the_auditor_finds_nothing(objects: list[dict[str, Any]], project: Project, tmp_path: Path) -> None:
-    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(objects))
-    audit = ["trivy", "config", "--quiet", "--skip-check-update", "--skip-version-check", "--exit-code=1"]
+def test_the_auditor_finds_nothing(generate: Generate, tmp_path: Path) -> None:
+    for answers in COMBINATIONS:
+        project = generate(**answers | {"deploy": "kubernetes"})
+        (tmp_path / f"{name_of(answers)}.yaml").write_text(yaml.safe_dump_all(build(project, tmp_path, "production")))
     (tmp_path / ".accepted").write_text(ACCEPTED)
-    audit.append(f"--ignorefile={tmp_path}/.accepted")
-    project.run(*audit, str(tmp_path))
-    worse = yaml.safe_dump_all(objects).replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
-    (tmp_path / "all.yaml").write_text(worse)
-    assert project.try_run(*audit, str(tmp_path)).returncode == 1
+    audit = ["trivy", "config", "--quiet", "--skip-check-update", "--skip-version-check", "--exit-code=1"]
+    audit += [f"--ignorefile={tmp_path}/.accepted", str(tmp_path)]
+    auditor = Project(tmp_path)
+    auditor.run(*audit)
+    one = next(tmp_path.glob("*.yaml"))
+    one.write_text(one.read_text().replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"))
+    assert auditor.try_run(*audit).returncode == 1
 
 
 def test_images_are_named_by_digest_alone(objects: list[dict[str, Any]]) -> None:
