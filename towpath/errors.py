@@ -102,7 +102,7 @@ class UnreachableError(TemplateError):
 
 
 class UnknownVersionError(TemplateError):
-    """The template has no such release or commit."""
+    """The template has no such release or commit, or cannot tell what is newer."""
 
     standing = Standing.UNKNOWN
 

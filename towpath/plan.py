@@ -84,11 +84,11 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
 
     Raises:
         OtherTemplateError: The repository was made from another template.
-        UnknownVersionError: The template does not have the version that the repository has, or `to`.
+        UnknownVersionError: The template does not have the version that the repository has, or `to`; or it is a tag without
+            a place among the releases.
         NeedsTrustError: The update would run code of the template.
         RenderError: One of the versions cannot be rendered with the project's answers.
-        TemplateError: `to` is older than what the project has, that is a tag without a place among the releases, or
-            `data` answers a question that is not asked.
+        TemplateError: `to` is older than what the project has, or `data` answers a question that it does not ask.
     """
     require_origin(repository, template)
     old, new = repository.version, to or template.latest
