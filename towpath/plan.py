@@ -84,8 +84,8 @@ def plan(repository: Repository, template: Template, to: str | None = None, data
 
     Raises:
         OtherTemplateError: The repository was made from another template.
-        UnknownVersionError: The template does not have the version that the repository has, or `to`; or it is a tag without
-            a place among the releases.
+        UnknownVersionError: The template does not have the version that the repository has, or `to`; or what is newer
+            cannot be told.
         NeedsTrustError: The update would run code of the template.
         RenderError: One of the versions cannot be rendered with the project's answers.
         TemplateError: `to` is older than what the project has, or `data` answers a question that it does not ask.
