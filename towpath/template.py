@@ -139,7 +139,8 @@ class Template:
         Raises:
             UnknownVersionError: There is no such version, or it is a tag that has no place among the releases.
         """
-        if self.versions and not _version(version) and self._parse(f"refs/tags/{version}"):
+        tag = f"refs/tags/{version}"
+        if self.versions and not _version(version) and try_git(self.mirror, "show-ref", "--verify", tag):
             raise UnknownVersionError(
                 f"{version} is a tag of {self.source} that is no version by PEP 440, so what is newer cannot be told: "
                 "name a release with --to, and tag as v1.2.3+acme.1 or v1.2.3.post1 what is an organisation's own."

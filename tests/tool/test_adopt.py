@@ -361,7 +361,7 @@ def test_the_checklist_is_empty_only_for_a_project_that_lacks_nothing(
     changed: dict[str, tuple[str, str | None]] = {
         '\nledger = "ledger.cli:main"': ("", "No console script is named ledger"),
         "uv_build>=": ("hatchling>=", None),
-        'build-backend = "uv_build"': ('build-backend = "hatchling.build"', "hatchling.build"),
+        'build-backend = "uv_build"': ('build-backend = "hatchling.build"', None),
         'requires-python = ">=3.12"': ('requires-python = ">=3.11,<3.13"', "the image has Python"),
         '["fastapi", "uvicorn"]': ("[]", "No web framework"),
     }

@@ -1,7 +1,7 @@
 """What a repository still lacks for the managed files that it now has, told from those files themselves."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -65,7 +65,8 @@ def _image(after: Existing, dockerfile: str, seedable: Sequence[str]) -> Iterato
     yield from _project_table(after, dockerfile, command)
     for source in dict.fromkeys(_copied(dockerfile)):
         name = re.sub(r"\[(.)\]", r"\1", source)
-        optional = name != source and f"test -f {PurePosixPath(name).name}" not in dockerfile
+        wanted = (f"test -f {PurePosixPath(name).name}", f'"{name}").exists()')
+        optional = (name != source or "*" in source) and not any(check in dockerfile for check in wanted)
         if name == "pyproject.toml" or optional or _exists(after, source):
             continue
         if name == "uv.lock":
@@ -143,12 +144,6 @@ def _project_table(after: Existing, dockerfile: str, command: str | None) -> Ite
             "pyproject.toml has no [build-system]: uv would not install the project.",
             "Build with uv_build.",
         )
-    elif backend != "uv_build" and "--offline" in dockerfile:
-        yield Gap(
-            "Dockerfile",
-            f"The project is built by {backend}, which the build cannot fetch offline.",
-            "Build with uv_build.",
-        )
     if command and command not in after.scripts:
         others = f" (it has {', '.join(after.scripts)})" if after.scripts else ""
         yield Gap(
@@ -219,7 +214,7 @@ def _context(after: Existing, managed: Mapping[str, str]) -> Iterator[Gap]:
         if path in managed or path.startswith(".devcontainer/"):
             continue
         sources = [re.sub(r"^\.(/|$)|/$", "", source) or "everything" for source in _copied(after.files[path])]
-        if kept_out := sorted({source for source in sources if source.partition("/")[0] not in let_in}):
+        if kept_out := sorted({source for source in sources if not _fits(source.partition("/")[0], let_in)}):
             yield Gap(
                 ".dockerignore",
                 f"It lets only what it names into a build; {path}, which is yours, copies {', '.join(kept_out)}.",
@@ -279,6 +274,10 @@ def _copied(dockerfile: str) -> Iterator[str]:
     for instruction in instructions(dockerfile):
         if instruction.name == "COPY" and "--from=" not in instruction.value:
             yield from [word for word in instruction.value.split() if not word.startswith("--")][:-1]
+
+
+def _fits(path: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def _exists(after: Existing, pattern: str) -> bool:
