@@ -71,15 +71,20 @@ def host(project: Project) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def package(folder: Path) -> None:
-    """An index that holds one package, `harbour-rules`."""
-    source = Project(folder / "source")
-    (source.path / "src/harbour_rules").mkdir(parents=True)
-    (source.path / "src/harbour_rules/__init__.py").write_text('RULE = "give way"\n')
-    (source.path / "pyproject.toml").write_text(
-        '[project]\nname = "harbour-rules"\nversion = "1.0"\n'
+def source_of(folder: Path, name: str, line: str) -> Project:
+    """A package of one line."""
+    (folder / "src" / name.replace("-", "_")).mkdir(parents=True)
+    (folder / "src" / name.replace("-", "_") / "__init__.py").write_text(f"{line}\n")
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "{name}"\nversion = "1.0"\n'
         '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
     )
+    return Project(folder)
+
+
+def package(folder: Path) -> None:
+    """An index that holds one package, `harbour-rules`."""
+    source = source_of(folder / "source", "harbour-rules", 'RULE = "give way"')
     listing = folder / "simple/harbour-rules"
     source.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(listing))
     (listing / ".gitignore").unlink(missing_ok=True)
@@ -88,14 +93,8 @@ def package(folder: Path) -> None:
 
 
 def repository(folder: Path) -> None:
-    """The same package under another name in a git repository that any web server can serve."""
-    source = Project(folder / "repository")
-    (source.path / "src/harbour_signals").mkdir(parents=True)
-    (source.path / "src/harbour_signals/__init__.py").write_text('SIGNAL = "two long"\n')
-    (source.path / "pyproject.toml").write_text(
-        '[project]\nname = "harbour-signals"\nversion = "1.0"\n'
-        '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
-    )
+    """Another package in a git repository that any web server can serve."""
+    source = source_of(folder / "repository", "harbour-signals", 'SIGNAL = "two long"')
     source.git("init", "--quiet", "--initial-branch=main")
     source.commit()
     source.git("clone", "--quiet", "--bare", ".", str(folder / "simple/signals.git"))

@@ -229,7 +229,7 @@ def _with_newline(file: File, newline: bytes) -> File:
 
 def _merge_further(path: str, before: File | None, now: File, after: File) -> tuple[File, str]:
     """Merge what git could not by line, and how that was done. Raises MergeConflictError where this fails as well."""
-    if before is None or now.mode != after.mode or SUBMODULE in (now.mode, after.mode):
+    if before is None or now.mode != after.mode or now.mode == "120000":
         raise MergeConflictError((), "it is no file that can be merged")
     try:
         texts = [file.content.decode() for file in (before, now, after)]

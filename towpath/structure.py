@@ -24,6 +24,8 @@ from .documents import requirement_name
 
 Kind = Literal["leaf", "mapping", "list", "set"]
 
+_ODD = "it is written in a way that cannot be merged by structure"
+
 
 class MergeConflictError(Exception):
     """No merge by structure is safe; the message says where and why."""
@@ -120,7 +122,7 @@ def read(name: str, text: str) -> Entry:
     root = reader(text)
     # Python knows more line ends than these formats do.
     if str(root) != text or len(text.splitlines()) != text.count("\n"):
-        raise MergeConflictError((), "it is written in a way that cannot be merged by structure")
+        raise MergeConflictError((), _ODD)
     return root
 
 
@@ -303,13 +305,17 @@ class _Flow:
         self.at = 0
         self.where = where
         if "".join(self.tokens) != text:
-            raise MergeConflictError(where, "it is written in a way that cannot be merged by structure")
+            raise MergeConflictError(where, _ODD)
 
-    def next(self) -> str:
+    def peek(self) -> str:
         if self.at == len(self.tokens):
             raise MergeConflictError(self.where, "a bracket is not closed")
+        return str(self.tokens[self.at])
+
+    def next(self) -> str:
+        token = self.peek()
         self.at += 1
-        return str(self.tokens[self.at - 1])
+        return token
 
     def gap(self) -> str:
         """White space and comments that come next."""
@@ -326,32 +332,32 @@ class _Flow:
         head += opening
         children: list[Entry] = []
         comma = False
-        while self.tokens[self.at : self.at + 1] not in (["]"], ["}"]):
+        while self.peek() not in ("]", "}"):
             item = replace(self.item(kind), lead=lead)
             space = self.gap()
-            if comma := self.tokens[self.at : self.at + 1] == [","]:
+            if comma := self.peek() == ",":
                 self.at += 1
                 space += self.gap()
             trail, lead = _split(space)
             children.append(replace(item, trail=trail))
-            if "\n" not in lead and self.tokens[self.at : self.at + 1] not in (["]"], ["}"]):
+            if "\n" not in lead and self.peek() not in ("]", "}"):
                 lead = ""
         if children and not children[0].lead.strip(" "):
             head, children[0] = head + children[0].lead, replace(children[0], lead="")
         return Entry("", "", head, tuple(children), lead + self.next(), "", kind, comma)
 
     def item(self, kind: Kind) -> Entry:
-        head, label, inner, pending = "", None, None, ""
-        while self.tokens[self.at : self.at + 1] not in (["]"], ["}"], [","], []):
+        head, label, inner = "", None, None
+        while self.peek() not in ("]", "}", ","):
             start = self.at
             pending = self.gap()
-            if self.tokens[self.at : self.at + 1] in (["]"], ["}"], [","], []):
+            if self.peek() in ("]", "}", ","):
                 self.at = start
                 break
             if inner:
-                raise MergeConflictError(self.where, "it is written in a way that cannot be merged by structure")
+                raise MergeConflictError(self.where, _ODD)
             head += pending
-            if self.tokens[self.at] in ("[", "{"):
+            if self.peek() in ("[", "{"):
                 inner = self.container()
                 continue
             token = self.next()
@@ -383,7 +389,7 @@ def _bracketed(key: str, before: str, text: str, where: tuple[str, ...]) -> Entr
     value = flow.container()
     rest = flow.gap()
     if flow.at < len(flow.tokens):
-        raise MergeConflictError(where, "it is written in a way that cannot be merged by structure")
+        raise MergeConflictError(where, _ODD)
     return replace(value, key=key, head=before + value.head, close=value.close + rest)
 
 
@@ -420,7 +426,7 @@ def _read_toml(text: str) -> Entry:
         elif line.lstrip().startswith("["):
             header = _HEADER.fullmatch(line.rstrip("\r\n"))
             if not header:
-                raise MergeConflictError((line.strip(),), "it is written in a way that cannot be merged by structure")
+                raise MergeConflictError((line.strip(),), _ODD)
             tables.append((re.sub(r"\s", "", header[1]), lead, line, []))
             lead = ""
         else:
@@ -446,7 +452,7 @@ def _toml_pair(line: str, lines: Iterator[str], table: str) -> Entry:
             line += more
     found = _KEY.match(line)
     if not found:
-        raise MergeConflictError((table,), "it is written in a way that cannot be merged by structure")
+        raise MergeConflictError((table,), _ODD)
     key = re.sub(r"\s*\.\s*", ".", found[1])
     if line[found.end()] not in "[{":
         return Entry(key, "", line)
@@ -460,7 +466,7 @@ def _toml_pair(line: str, lines: Iterator[str], table: str) -> Entry:
 def _read_yaml(text: str) -> Entry:
     node = yaml.compose(text, _Loader)
     if not isinstance(node, MappingNode | SequenceNode) or node.flow_style:
-        raise MergeConflictError((), "it is written in a way that cannot be merged by structure")
+        raise MergeConflictError((), _ODD)
     lines = text.splitlines(keepends=True)
     return replace(_yaml_block(node, lines, 0, len(lines), ()), key="")
 
@@ -478,9 +484,9 @@ def _yaml_block(node: Node, lines: list[str], first: int, last: int, where: tupl
         starts = [number for number in range(first, last) if dash.match(lines[number])]
         found = [("", start, value) for start, value in zip(starts, node.value, strict=False)]
         if len(starts) != len(node.value):
-            raise MergeConflictError(where, "it is written in a way that cannot be merged by structure")
+            raise MergeConflictError(where, _ODD)
     if len(found) != len(node.value) or any(lines[start][:column].strip() for _, start, _ in found):
-        raise MergeConflictError(where, "it is written in a way that cannot be merged by structure")
+        raise MergeConflictError(where, _ODD)
     children = []
     above = first
     for position, (key, start, value) in enumerate(found):
