@@ -81,46 +81,33 @@ def update(
     if plan.state == "current":
         return Result(plan.name, "current")
     with _alone(repository):
-        return _update(repository, plan, branch, lock=lock, check=check, partial=partial, remote_tip=remote_tip)
+        if plan.state == "blocked" and not (partial and plan.writes and not plan.flipped and not plan.questions):
+            raise BlockedError(f"{plan.name} was not updated: {'; '.join(plan.reasons)}")
+        if try_git(repository.root, "rev-parse", "HEAD") != plan.head:
+            raise BlockedError(f"{plan.name} has a new commit since the plan was made; run it again.")
+        tip = branch_tip(repository, branch)
+        for known in filter(None, {tip, remote_tip}):
+            require_ours(repository, known, branch)
 
-
-def _update(
-    repository: Repository,
-    plan: Plan,
-    branch: str,
-    *,
-    lock: bool,
-    check: str | None,
-    partial: bool,
-    remote_tip: str | None,
-) -> Result:
-    if plan.state == "blocked" and not (partial and plan.writes and not plan.flipped and not plan.questions):
-        raise BlockedError(f"{plan.name} was not updated: {'; '.join(plan.reasons)}")
-    if try_git(repository.root, "rev-parse", "HEAD") != plan.head:
-        raise BlockedError(f"{plan.name} has a new commit since the plan was made; run it again.")
-    tip = branch_tip(repository, branch)
-    for known in filter(None, {tip, remote_tip}):
-        require_ours(repository, known, branch)
-
-    tree = write_tree(repository, plan.writes)
-    span = f"{plan.old}..{plan.new}"
-    commit = commit_tree(repository, tree, _title(plan), span)
-    relock = lock and "pyproject.toml" in plan.writes and "uv.lock" in repository.files
-    if relock or check:
-        with _clone(repository, commit) as folder:
-            if relock:
-                _run(plan.name, "uv lock", ["uv", "lock"], folder)
-                locked = File("100644", (folder / "uv.lock").read_bytes())
-                tree = write_tree(repository, {**plan.writes, "uv.lock": locked})
-                commit = commit_tree(repository, tree, _title(plan), span)
-            if check:
-                _run(plan.name, check, ["sh", "-c", check], folder)
-    state: Literal["updated", "unchanged", "partial"] = "partial" if plan.conflicts else "updated"
-    published = remote_tip or tip
-    if published and _shape(repository, published) == _shape(repository, commit):
-        commit, state = published, "unchanged"
-    move_branch(repository, branch, commit, tip, f"{plan.old} to {plan.new}")
-    return Result(plan.name, state, branch, commit, _title(plan), describe(plan))
+        tree = write_tree(repository, plan.writes)
+        span = f"{plan.old}..{plan.new}"
+        commit = commit_tree(repository, tree, _title(plan), span)
+        relock = lock and "pyproject.toml" in plan.writes and "uv.lock" in repository.files
+        if relock or check:
+            with _clone(repository, commit) as folder:
+                if relock:
+                    _run(plan.name, "uv lock", ["uv", "lock"], folder)
+                    locked = File("100644", (folder / "uv.lock").read_bytes())
+                    tree = write_tree(repository, {**plan.writes, "uv.lock": locked})
+                    commit = commit_tree(repository, tree, _title(plan), span)
+                if check:
+                    _run(plan.name, check, ["sh", "-c", check], folder)
+        state: Literal["updated", "unchanged", "partial"] = "partial" if plan.conflicts else "updated"
+        published = remote_tip or tip
+        if published and _shape(repository, published) == _shape(repository, commit):
+            commit, state = published, "unchanged"
+        move_branch(repository, branch, commit, tip, f"{plan.old} to {plan.new}")
+        return Result(plan.name, state, branch, commit, _title(plan), describe(plan))
 
 
 @contextmanager
