@@ -1,6 +1,5 @@
 """Every path has one owner: what is the project's is never touched, what is the template's is always current."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 import yaml
 
 from .combinations import COMBINATIONS, name_of
-from .conftest import ROOT, Generate, copy
+from .conftest import Generate, copy
 
 Ownership = dict[str, list[str]]
 
@@ -57,11 +56,18 @@ def test_git_ignores_nothing_that_is_rendered(template: Path, tmp_path: Path) ->
     assert project.git("ls-files", "--others", "--ignored", "--exclude-standard") == ""
 
 
-def test_there_are_enough_slots_for_all_that_is_seeded_or_ejected(ownership: Ownership) -> None:
-    table = (ROOT / "extensions/ownership.yml").read_text()
-    slots = [int(number) for number in re.findall(r"{{ \(kept or \[\]\)\[(\d+)\] }}", table)]
-    assert slots == list(range(len(slots)))
-    assert len(slots) >= len(ownership["seeded"]) + 20
+@pytest.mark.parametrize("deploy", ["compose", "kubernetes"])
+@pytest.mark.parametrize("app_type", ["web", "microservice", "ml", "static"])
+def test_every_managed_path_can_be_ejected_and_is_kept_by_a_copy(
+    template: Path, tmp_path: Path, ownership: Ownership, app_type: str, deploy: str
+) -> None:
+    project = copy(template, tmp_path, app_type=app_type, deploy=deploy, ci=["github", "gitlab"])
+    files = [path for path in project.rendered if path != ".copier-answers.yml"]
+    for path in files:
+        (project.path / path).write_text("Ours now.\n")
+    managed = [path for path in files if owners(path, ownership) == ["managed"]]
+    copier.run_recopy(project.path, data={"ejected": managed}, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    assert not [path for path in files if project.text(path) != "Ours now.\n"]
 
 
 def test_a_copy_over_an_existing_project_keeps_what_is_the_projects(template: Path, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_one_name_gives_command_package_and_folder(copie: Copie, project_name: s
         ({"ejected": "Dockerfile"}, "list of paths"),
         ({"ejected": ["src/"]}, "not a managed path"),
         ({"ejected": [".towpath/../src"]}, "not a managed path"),
+        ({"ejected": [".towpath/*.py"]}, "not a managed path"),
         ({"ejected": [".copier-answers.yml"]}, "not a managed path"),
         ({"removed": ["README.md"]}, "not a managed path"),
     ],

@@ -8,10 +8,11 @@ from pathlib import Path, PurePath
 from .changes import unified_diff
 from .errors import GitError, TowpathError
 from .git import SUBMODULE, Entry, File, entries, git, read_blobs, try_git
+from .meaning import FORMATS, MergeConflictError, check_lines, telling_lines
 from .pins import align
 from .repository import Repository
-from .structure import MergeConflictError, merge_lines
 from .structure import merge as merge_structure
+from .structure import merge_lines
 
 Tree = dict[str, File]
 
@@ -88,8 +89,11 @@ def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]
             comes = before is None or path in restored
             if before != after is not None and (comes or path not in kept):
                 missing[path] = comes
-        elif path in kept or (before and _became_link(before, now)) or now == _entry(after, repository):
+        elif path in kept or (before and _became_link(before, now)):
             continue
+        elif now == _entry(after, repository):
+            if before and after and (place := _moved_to(path, before, after, base, theirs)):
+                merged.conflicts.append(_conflict(path, _MOVED.format(place), before, after))
         elif now == _entry(before, repository):
             merged.writes[path] = after
         elif before == after:
@@ -104,6 +108,26 @@ def merge(repository: Repository, base: Tree, theirs: Tree, kept: frozenset[str]
         if contested:
             _merge_contested(repository, base, theirs, {path: files[path] for path in contested}, merged)
     return merged
+
+
+_MOVED = "the project deletes what the template moves to {0}; put it back, update, and delete it there"
+
+
+def _moved_to(path: str, before: File, now: File, base: Tree, theirs: Tree) -> str | None:
+    """Where the template has now what both sides deleted from a file: moved, not gone."""
+    after = theirs[path]
+    texts = [file.content.decode(errors="replace") for file in (before, now, after)]
+    old, mine, new = map(telling_lines, texts)
+    gone = {line for line in old if line not in mine and line not in new}
+    if len(gone) < 2:
+        return None
+    for place, file in theirs.items():
+        was = base.get(place)
+        if place != path and file != was:
+            there = telling_lines(file.content.decode(errors="replace"))
+            if gone <= set(there) - set(telling_lines(was.content.decode(errors="replace")) if was else ()):
+                return place
+    return None
 
 
 def _became_link(before: File, now: Entry) -> bool:
@@ -201,7 +225,9 @@ def _merge_contested(repository: Repository, base: Tree, theirs: Tree, edited: d
             continue
         file, how = result[path], "text"
         try:
-            if path in conflicted:
+            if before and (place := _moved_to(path, before, edited[path], base, theirs)):
+                raise MergeConflictError((), _MOVED.format(place))
+            if path in conflicted or not _means_both(path, before, edited[path], after, file):
                 file, how = _merge_further(path, before, edited[path], after)
                 merged.hunks[path] = unified_diff(path, edited[path].content, file.content)
         except MergeConflictError as error:
@@ -227,6 +253,18 @@ def _with_newline(file: File, newline: bytes) -> File:
     return File(file.mode, file.content.replace(b"\r\n", b"\n").replace(b"\n", newline))
 
 
+def _means_both(path: str, before: File | None, now: File, after: File, merged: File) -> bool:
+    """Whether what git merged by line means what both sides mean, as far as can be told."""
+    try:
+        texts = [file.content.decode() if file else "" for file in (before, now, after, merged)]
+        check_lines(path, *texts)
+    except MergeConflictError:
+        return False
+    except UnicodeDecodeError:
+        pass
+    return True
+
+
 def _merge_further(path: str, before: File | None, now: File, after: File) -> tuple[File, str]:
     """Merge what git could not by line, and how that was done. Raises MergeConflictError where this fails as well."""
     if before is None or now.mode != after.mode or now.mode == "120000":
@@ -237,9 +275,16 @@ def _merge_further(path: str, before: File | None, now: File, after: File) -> tu
         raise MergeConflictError((), "it is not UTF-8") from error
     base, ours, theirs = align(*texts)
     try:
-        return File(now.mode, merge_lines(base, ours, theirs).encode()), "pins"
+        merged = merge_lines(base, ours, theirs)
     except MergeConflictError:
         return File(now.mode, merge_structure(path, base, ours, theirs).encode()), "structure"
+    try:
+        check_lines(path, base, ours, theirs, merged)
+    except MergeConflictError:
+        if PurePath(path).suffix not in FORMATS:
+            raise
+        return File(now.mode, merge_structure(path, base, ours, theirs).encode()), "structure"
+    return File(now.mode, merged.encode()), "pins"
 
 
 def _git_merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, set[str]]:

@@ -8,10 +8,9 @@ their order cannot be decided, that is a conflict. What was merged as text is ch
 """
 
 import difflib
-import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -21,17 +20,11 @@ from merge3 import Merge3
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from .documents import requirement_name
+from .meaning import IDENTITIES, Loader, MergeConflictError, check, parse
 
 Kind = Literal["leaf", "mapping", "list", "set"]
 
 _ODD = "it is written in a way that cannot be merged by structure"
-
-
-class MergeConflictError(Exception):
-    """No merge by structure is safe; the message says where and why."""
-
-    def __init__(self, where: Sequence[str], cause: str) -> None:
-        super().__init__(f"{'.'.join(where)}: {cause}" if where else cause)
 
 
 @dataclass(frozen=True)
@@ -94,8 +87,7 @@ def merge(name: str, base: str, ours: str, theirs: str) -> str:
         MergeConflictError: It is of another format, cannot be read, or both changed what cannot be merged.
     """
     merged = str(_merged((), *(read(name, text) for text in (base, ours, theirs))))
-    data = [_parse(name, text) for text in (base, ours, theirs, merged)]
-    _check((), *data)
+    check((), *(parse(name, text) for text in (base, ours, theirs, merged)))
     return merged
 
 
@@ -118,7 +110,7 @@ def read(name: str, text: str) -> Entry:
     reader = readers.get(PurePosixPath(name).suffix)
     if reader is None:
         raise MergeConflictError((), "only TOML, YAML and JSON have a structure that is known")
-    _parse(name, text)
+    parse(name, text)
     root = reader(text)
     # Python knows more line ends than these formats do.
     if str(root) != text or len(text.splitlines()) != text.count("\n"):
@@ -226,61 +218,6 @@ def _order(where: tuple[str, ...], base: Sequence[str], ours: Sequence[str], the
             order.insert(place, key)
             place += 1
     return order
-
-
-# Checking
-
-
-def _check(where: tuple[str, ...], base: Any, ours: Any, theirs: Any, merged: Any) -> None:
-    """Hold the data of the merged file against that of the three sides; anchors and merge keys reach far."""
-    if ours == base or theirs in (base, ours):
-        right = merged == (theirs if ours == base else ours)
-    elif all(isinstance(side, Mapping) for side in (ours, theirs, merged)):
-        before = base if isinstance(base, Mapping) else {}
-        for key in dict.fromkeys([*before, *ours, *theirs, *merged]):
-            _check((*where, str(key)), *(side.get(key, _ABSENT) for side in (before, ours, theirs, merged)))
-        return
-    elif not all(isinstance(side, list) for side in (base, ours, theirs, merged)):
-        right = False
-    else:
-        kept = [member for member in base if member in ours and member in theirs]
-        wanted = kept + [member for side in (ours, theirs) for member in side if member not in base]
-        plain = not any(isinstance(member, Mapping | list) for member in merged)
-        right = not plain or (all(m in merged for m in wanted) and all(m in wanted for m in merged))
-    if not right:
-        raise MergeConflictError(where, "it would not become what either side means")
-
-
-_ABSENT = object()
-
-
-class _Loader(yaml.CSafeLoader):
-    """YAML in which every tag is known."""
-
-
-def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return suffix, loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return suffix, loader.construct_sequence(node, deep=True)
-    return suffix, node.value
-
-
-_Loader.add_multi_constructor("", _tagged)
-
-
-def _parse(name: str, text: str) -> Any:
-    """A file as data. Raises MergeConflictError where it is damaged."""
-    try:
-        match PurePosixPath(name).suffix:
-            case ".toml":
-                return tomllib.loads(text)
-            case ".json":
-                return json.loads(text)
-            case _:
-                return yaml.load(text, _Loader)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise MergeConflictError((), f"it cannot be read ({str(error).splitlines()[0]})") from error
 
 
 # Reading what stands in brackets: JSON, and lists and inline tables of the others
@@ -401,7 +338,7 @@ def _plain(text: str) -> str:
 def _identity(member: Entry) -> str:
     """What identifies a member of a list that holds keys."""
     children = {child.key: child for child in member.children}
-    for key in ("id", "repo", "name", "uses"):
+    for key in IDENTITIES:
         if key in children and children[key].kind == "leaf":
             value = _plain(re.sub(r"^.*?[:=]\s*", "", children[key].head, count=1).partition(" #")[0])
             return f"{key} {value.partition('@')[0] if key == 'uses' else value}"
@@ -464,7 +401,7 @@ def _toml_pair(line: str, lines: Iterator[str], table: str) -> Entry:
 
 
 def _read_yaml(text: str) -> Entry:
-    node = yaml.compose(text, _Loader)
+    node = yaml.compose(text, Loader)
     if not isinstance(node, MappingNode | SequenceNode) or node.flow_style:
         raise MergeConflictError((), _ODD)
     lines = text.splitlines(keepends=True)

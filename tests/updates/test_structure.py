@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from towpath.meaning import MergeConflictError
 from towpath.plan import Plan, plan
 from towpath.repository import Repository
-from towpath.structure import Entry, MergeConflictError, merge, read
+from towpath.structure import Entry, merge, read
 from towpath.template import Template
 
 from ..conftest import copy
