@@ -129,6 +129,8 @@ def _merged(where: tuple[str, ...], base: Entry | None, ours: Entry | None, thei
         return ours
     if base is None:
         raise MergeConflictError(where, "both sides add it")
+    if ours is None and theirs and _means_the_same(base, theirs):
+        return None
     if ours is None or theirs is None:
         raise MergeConflictError(where, "one side deletes what the other changes")
     if len({(side.kind, side.dash, side.comma is None) for side in (base, ours, theirs)}) > 1 or base.kind == "leaf":
@@ -142,6 +144,14 @@ def _merged(where: tuple[str, ...], base: Entry | None, ours: Entry | None, thei
         raise MergeConflictError(where, "nothing would be left of it")
     styled = theirs if theirs.children else ours
     return replace(styled, lead=lead, head=head, children=children, close=close, trail=trail)
+
+
+def _means_the_same(one: Entry, other: Entry) -> bool:
+    """Whether two entries differ only in comments and in the order of keys."""
+    if (one.kind, one.head.strip()) != (other.kind, other.head.strip()):
+        return False
+    children = [side.children if one.kind == "list" else sorted(side.children, key=_key) for side in (one, other)]
+    return len(children[0]) == len(children[1]) and all(map(_means_the_same, *children))
 
 
 def _merged_text(where: tuple[str, ...], base: str, ours: str, theirs: str) -> str:
@@ -173,6 +183,10 @@ def _merged_children(where: tuple[str, ...], base: Entry, ours: Entry, theirs: E
         if _sequence((*where, header), *listed[:3]) != listed[3]:
             raise MergeConflictError((*where, header), "the order of its tables cannot be decided")
     return tuple(found[key] for key in [*order, END] if found.get(key) is not None)
+
+
+def _key(entry: Entry) -> str:
+    return entry.key
 
 
 def _by_key(entries: Sequence[Entry]) -> dict[str, Entry] | None:
