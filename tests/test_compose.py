@@ -291,6 +291,16 @@ def test_the_proxy_takes_what_belongs_into_either_block_of_nginx(proxy: str) -> 
     assert httpx2.get(f"{proxy}/metrics").text == "12345"
 
 
+def test_the_proxy_logs_no_query_and_no_referrer_whatever_fails(proxy: str, generate: Generate) -> None:
+    headers = {"Referer": "https://example.com/?token=planted", "X-Request-ID": "planting-1"}
+    for path in ("/gone", "/legacy/", "/limited", "/limited", "/a%00"):
+        httpx2.post(f"{proxy}{path}?token=planted", content=bytes(2000), headers=headers)
+    printed = generate("towpath-test-proxy").run("docker", "logs", "towpath-test-proxy-nginx")
+    lines = [json.loads(line) for line in printed.splitlines() if "planting-1" in line]
+    assert [(line["path"], line["status"]) for line in lines][:2] == [("/gone", 502), ("/legacy/", 413)]
+    assert "planted" not in printed
+
+
 def test_production_without_its_secrets_says_which_one_is_missing(template: Path, tmp_path: Path) -> None:
     project = copy(template, tmp_path, "towpath-test-prod-bare")
     failed = project.try_run("docker", "compose", "--file=compose.prod.yaml", "up", "--no-start", "database")

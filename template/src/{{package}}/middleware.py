@@ -7,7 +7,7 @@ import uuid
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import metrics
+from . import metrics, redaction
 from .lifecycle import Lifecycle
 from .problems import problem_response
 
@@ -31,6 +31,7 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
 
+        redaction.begin_request(scope)
         request_id = _request_id(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)

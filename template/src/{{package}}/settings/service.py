@@ -18,6 +18,7 @@ class ServiceSettings(BaseSettings):
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     host: str = "127.0.0.1"

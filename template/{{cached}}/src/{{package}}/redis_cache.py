@@ -46,7 +46,7 @@ class RedisCache:
             await self._redis.delete(key)
         except (RedisError, OSError) as error:
             # Other replicas may read the old value until it expires.
-            log.warning("cache delete failed", key=key, error=repr(error))
+            log.warning("cache delete failed", entry=key, error=repr(error))
 
     async def check(self) -> None:
         await self._redis.ping()

@@ -60,11 +60,12 @@ def create_engine(settings: Settings, *, patient: bool = False) -> AsyncEngine:
     """
     if settings.embedded_database:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(settings.database, connect_args={"timeout": 5})
+        engine = create_async_engine(settings.database, hide_parameters=True, connect_args={"timeout": 5})
         event.listen(engine.sync_engine, "connect", _enforce_foreign_keys)
         return engine
     return create_async_engine(
         settings.database,
+        hide_parameters=True,
         pool_size=settings.database_pool_size,
         pool_timeout=5,
         pool_pre_ping=True,
