@@ -18,6 +18,9 @@ COMBINATIONS: list[dict[str, Any]] = (
     ]
 )
 
+# Both forges' pipelines and a deployment: answers with which most files are managed.
+BOTH: dict[str, Any] = {"ci": ["github", "gitlab"], "deploy": "compose"}
+
 
 def with_pythons(combinations: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
     """Each combination with one of the Pythons that run a project locally, in turn; each type meets all of them."""

@@ -17,7 +17,6 @@ from yaml.composer import Composer
 FORMATS = {".toml", ".yaml", ".yml", ".json"}
 """The suffixes of files whose structure is known."""
 
-
 IDENTITIES = ("id", "repo", "name", "uses")
 """The keys by which a list's members that hold keys are known."""
 
@@ -51,7 +50,7 @@ class _LiteralLoader(Composer, Loader):
         """Leave `<<` alone."""
 
 
-def _tagged(loader: Any, suffix: str, node: yaml.Node) -> Any:
+def _tagged(loader: Loader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return suffix, loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
@@ -59,8 +58,7 @@ def _tagged(loader: Any, suffix: str, node: yaml.Node) -> Any:
     return node.value if suffix == "tag:yaml.org,2002:merge" else (suffix, node.value)
 
 
-for _loader in (Loader, _LiteralLoader):
-    _loader.add_multi_constructor("", _tagged)
+Loader.add_multi_constructor("", _tagged)
 
 
 def parse(name: str, text: str, *, literal: bool = False) -> Any:
@@ -99,11 +97,7 @@ def check_lines(name: str, base: str, ours: str, theirs: str, merged: str) -> No
             check((), before, mine, after, parse(name, merged, literal=True))
             parse(name, merged)
             return
-    # A line that says nothing, such as a bracket, may have come from anywhere.
-    telling = (
-        [line for line in text.splitlines() if any(map(str.isalnum, line))] for text in (base, ours, theirs, merged)
-    )
-    if back := _came_back(*telling):
+    if back := _came_back(*map(telling_lines, (base, ours, theirs, merged))):
         raise MergeConflictError((), f"one side deletes a line that the other moves: {back.strip()}")
 
 
@@ -158,7 +152,7 @@ def _check_keys(
 
 def _renamed(key: Any, base: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | None:
     """The one new key of the template that holds most of what this one did."""
-    if key not in base or key in theirs or not isinstance(base[key], Mapping):
+    if key in theirs or not isinstance(base[key], Mapping):
         return None
     parts = {(name, repr(value)) for name, value in base[key].items()}
     close = [
@@ -171,16 +165,21 @@ def _renamed(key: Any, base: Mapping[str, Any], theirs: Mapping[str, Any]) -> st
     return close[0] if len(close) == 1 else None
 
 
+def identity(key: str, value: str) -> str:
+    """What a list's member is known by that has this text under one of `IDENTITIES`; an action not by its version."""
+    return f"{key} {value.partition('@')[0] if key == 'uses' else value}"
+
+
 def _by_identity(members: Iterable[Any]) -> list[tuple[str, Any]]:
     """A list's members, each with what it is known by however its content changes."""
     found = []
     for member in members:
-        identity = repr(member)
+        known = repr(member)
         if isinstance(member, Mapping):
-            identity = repr(sorted((str(key), repr(value)) for key, value in member.items()))
+            known = repr(sorted((str(key), repr(value)) for key, value in member.items()))
             if name := next((key for key in IDENTITIES if isinstance(member.get(key), str)), None):
-                identity = f"{name} {member[name].partition('@')[0] if name == 'uses' else member[name]}"
-        found.append((identity, member))
+                known = identity(name, member[name])
+        found.append((known, member))
     return found
 
 

@@ -115,19 +115,18 @@ _MOVED = "the project deletes what the template moves to {0}; put it back, updat
 
 def _moved_to(path: str, before: File, now: File, base: Tree, theirs: Tree) -> str | None:
     """Where the template has now what both sides deleted from a file: moved, not gone."""
-    after = theirs[path]
-    texts = [file.content.decode(errors="replace") for file in (before, now, after)]
-    old, mine, new = map(telling_lines, texts)
-    gone = {line for line in old if line not in mine and line not in new}
+    gone = _telling(before) - _telling(now) - _telling(theirs[path])
     if len(gone) < 2:
         return None
     for place, file in theirs.items():
         was = base.get(place)
-        if place != path and file != was:
-            there = telling_lines(file.content.decode(errors="replace"))
-            if gone <= set(there) - set(telling_lines(was.content.decode(errors="replace")) if was else ()):
-                return place
+        if place != path and file != was and gone <= _telling(file) - _telling(was):
+            return place
     return None
+
+
+def _telling(file: File | None) -> set[str]:
+    return set(telling_lines(file.content.decode(errors="replace"))) if file else set()
 
 
 def _became_link(before: File, now: Entry) -> bool:

@@ -20,7 +20,7 @@ from merge3 import Merge3
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from .documents import requirement_name
-from .meaning import IDENTITIES, Loader, MergeConflictError, check, parse
+from .meaning import IDENTITIES, Loader, MergeConflictError, check, identity, parse
 
 Kind = Literal["leaf", "mapping", "list", "set"]
 
@@ -355,7 +355,7 @@ def _identity(member: Entry) -> str:
     for key in IDENTITIES:
         if key in children and children[key].kind == "leaf":
             value = _plain(re.sub(r"^.*?[:=]\s*", "", children[key].head, count=1).partition(" #")[0])
-            return f"{key} {value.partition('@')[0] if key == 'uses' else value}"
+            return identity(key, value)
     return member.body.strip()
 
 

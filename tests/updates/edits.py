@@ -2,12 +2,16 @@
 
 `OWNED` are edits to what is the project's own, where this template wants every edit to be: no update may notice them.
 `MANAGED` are edits to files that say they are managed: an update merges them or shows a conflict, and never loses one.
+`small_edits` makes each small edit that one file can get, one at a time.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from towpath.meaning import FORMATS
+from towpath.structure import Entry, read
 
 from ..project import Project
 
@@ -559,3 +563,39 @@ def a_managed_file_that_became_a_link(project: Project) -> None:
 def a_file_of_the_projects_own_where_a_release_brings_one(project: Project) -> None:
     if not (project.path / ".towpath/test_image.py").exists():
         write(project, ".towpath/test_image.py", '"""Ours, from before there was one."""\n')
+
+
+# Everything that can be done to one file in one place.
+
+OURS = "zz-ours"
+"""What is added by one of these, or put in place of what was there."""
+
+
+def small_edits(path: str, text: str) -> Iterator[tuple[str, str]]:
+    """Every key added, member added, part deleted and value changed, each as what was done and the file's new text."""
+    if Path(path).suffix in FORMATS:
+        yield from _edits_within(path, read(path, text), text, 0)
+    else:
+        lines = text.splitlines(keepends=True)
+        for number in range(1, len(lines) + 1):
+            yield "line", "".join([*lines[:number], f"{OURS}\n", *lines[number:]])
+
+
+def _edits_within(path: str, entry: Entry, text: str, start: int) -> Iterator[tuple[str, str]]:
+    position = start + len(entry.lead) + len(entry.head)
+    for child in entry.children if entry.comma is None else ():
+        begin, end = position + len(child.lead), position + len(str(child))
+        first = child.head or (child.children[0].head if child.children else "")
+        space = " " * (len(first) - len(first.lstrip(" ")) if child.dash is None else child.dash)
+        if child.key and entry.dash is None:
+            if entry.kind == "list":
+                yield "member", f"{text[:end]}{space}- {OURS}\n{text[end:]}"
+            elif not path.endswith(".toml"):
+                yield "key", f"{text[:end]}{space}{OURS}: 1\n{text[end:]}"
+            elif not child.key.startswith("["):
+                yield "key", f"{text[:end]}{OURS} = 1\n{text[end:]}"
+            yield "delete", text[:begin] + text[end:]
+            if child.kind == "leaf" and re.fullmatch(r"\s*[\w.-]+: .*\n", child.head):
+                yield "change", f"{text[:begin]}{child.head.partition(':')[0]}: {OURS}\n{text[end:]}"
+        yield from _edits_within(path, child, text, position)
+        position = end

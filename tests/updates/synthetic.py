@@ -17,8 +17,8 @@ GITHUB = "template/{{github}}/.github/workflows/verify.yml.jinja"
 GITLAB = "template/{{gitlab}}/.gitlab-ci.yml.jinja"
 
 
-def sub(pattern: str, replacement: str, count: int = 1) -> Change:
-    """An edit that must find its place."""
+def sub(pattern: str, replacement: str, count: int = 0) -> Change:
+    """An edit that must find its place, and is made in every one where no `count` says otherwise."""
 
     def change(text: str) -> str:
         found, times = re.subn(pattern, replacement, text, count=count, flags=re.MULTILINE)
@@ -86,7 +86,7 @@ ORDER: dict[str, Change] = {
     ),
     "template/compose.prod.yaml.jinja": chain(
         sub(r"&limits", "&bounds"),
-        sub(r"\*limits", "*bounds", count=0),
+        sub(r"\*limits", "*bounds"),
         sub(r"^    (tmpfs: \[/tmp\]\n)(    ports:\n(?:      .*\n)+)", r"\2    \1"),
         sub(r"cap_drop: \[ALL\]\n  security_opt: \[", r'security_opt: ["label:type:container_t", '),
         sub(r"^  # Runs once, before every start of the service\.", "  # Runs to its end before the service starts."),
@@ -94,14 +94,15 @@ ORDER: dict[str, Change] = {
     ),
     "template/compose.yaml.jinja": chain(
         sub(r"&environment", "&settings"),
-        sub(r"\*environment", "*settings", count=0),
-        sub(r"^(      watch:\n)", r"\1        - {action: sync, path: pyproject.toml, target: /app/pyproject.toml}\n"),
+        sub(r"\*environment", "*settings"),
+        sub(r"^(      watch:\n)",
+            r"\1        - {action: sync, path: pyproject.toml, target: /app/pyproject.toml}\n", count=1),
     ),
     "template/.towpath/pre-commit.yaml.jinja": chain(
         sub(r"^(    hooks:\n)", rf"\1{HOOK}"),
         move(r"^      - id: mypy\n(?:        .*\n)+", r"^      - id: ruff-check"),
         move(r"^      - id: check-toml\n(?:        .*\n)+", r"^      - id: check-yaml"),
-        sub(r"(        language: python\n)(        additional_dependencies: .*\n)", r"\2\1", count=0),
+        sub(r"(        language: python\n)(        additional_dependencies: .*\n)", r"\2\1"),
     ),
     "template/.towpath/ruff.toml.jinja": chain(
         sub(r'^  "A", "ARG",', '  "AIR", "A", "ARG",'),
@@ -163,10 +164,10 @@ RELEASES = {"order": reorder, "shape": reshape}
 """What each synthetic release does to a copy of the template."""
 
 
-def extended(history: Path, folder: Path, name: str) -> Path:
-    """The template's history with one synthetic release on top, tagged `MADE`."""
+def extended(history: Path, folder: Path, change: Callable[[Path], None]) -> Path:
+    """The template's history with one more release on top, tagged `MADE`, that makes this change to the repository."""
     repository = folder / "towpath"
     Project(history).git("clone", "--quiet", str(history), str(repository))
-    RELEASES[name](repository)
+    change(repository)
     release(repository, MADE)
     return repository

@@ -4,7 +4,6 @@ Each result is held against what a careful person would have made of it: the sam
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,12 @@ from towpath.plan import plan
 from towpath.repository import Repository
 from towpath.template import Template
 
-from ..conftest import copy, release
-from ..project import Project
+from ..combinations import BOTH
+from ..conftest import copy
 from .releases import CANDIDATE
+from .synthetic import MADE, Change, extended, sub
 
-MOVED = "v1000.0.0"
-BOTH: dict[str, Any] = {"ci": ["github", "gitlab"], "deploy": "compose"}
 DIGEST = "sha256:" + "d" * 64
-
-Change = Callable[[str], str]
-
-
-def sub(pattern: str, replacement: str, count: int = 0) -> Change:
-    """An edit that must find its place."""
-
-    def change(text: str) -> str:
-        found, times = re.subn(pattern, replacement, text, count=count, flags=re.MULTILINE)
-        assert times, pattern
-        return found
-
-    return change
 
 
 def same(text: str) -> str:
@@ -106,15 +91,16 @@ def bumped(pins: str) -> str:
     return re.sub(r"'(3|4)\.14'", "'3.15'", pins)
 
 
+def move_pins(repository: Path) -> None:
+    """Move every pin, and nothing else."""
+    table = repository / "extensions/pins.jinja"
+    table.write_text(bumped(table.read_text()))
+
+
 @pytest.fixture(scope="module")
 def moved(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with one more release, in which only the pins differ."""
-    repository = tmp_path_factory.mktemp("moved") / "towpath"
-    Project(history).git("clone", "--quiet", str(history), str(repository))
-    table = repository / "extensions/pins.jinja"
-    table.write_text(bumped(table.read_text()))
-    release(repository, MOVED)
-    return repository
+    return extended(history, tmp_path_factory.mktemp("moved"), move_pins)
 
 
 @pytest.mark.parametrize("app_type", ["web", "microservice", "ml", "static"])
@@ -122,14 +108,14 @@ def test_bumped_pins_and_what_stands_beside_them_meet_a_release_that_moves_every
     moved: Path, tmp_path: Path, app_type: str
 ) -> None:
     project = copy(moved, tmp_path, at=CANDIDATE, app_type=app_type, **BOTH)
-    fresh = copy(moved, tmp_path / "fresh", at=MOVED, app_type=app_type, **BOTH)
+    fresh = copy(moved, tmp_path / "fresh", at=MADE, app_type=app_type, **BOTH)
     template = Template.open(str(moved), tmp_path / "cache")
     wrong: dict[str, Any] = {}
     for name, (path, edit, expected) in EDITS.items():
         original = project.text(path)
         (project.path / path).write_text(edit(original))
         project.commit(name)
-        planned = plan(Repository.open(project.path), template, to=MOVED)
+        planned = plan(Repository.open(project.path), template, to=MADE)
         if planned.state != "clean":
             wrong[name] = planned.reasons
         else:

@@ -1,7 +1,6 @@
 """The merge by structure on the template's real files, between its real releases."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -9,15 +8,15 @@ import yaml
 from towpath.meaning import MergeConflictError
 from towpath.plan import Plan, plan
 from towpath.repository import Repository
-from towpath.structure import Entry, merge, read
+from towpath.structure import merge
 from towpath.template import Template
 
+from ..combinations import BOTH
 from ..conftest import copy
 from ..project import Project
+from .edits import OURS, small_edits
 from .releases import CANDIDATE
 from .replay import tree
-
-BOTH: dict[str, Any] = {"ci": ["github", "gitlab"], "deploy": "compose"}
 
 
 def planned(history: Path, project: Project, to: str) -> Plan:
@@ -41,20 +40,6 @@ def test_a_key_beside_a_list_does_not_move_the_lists_members(history: Path, tmp_
     assert yaml.safe_load(written.content.replace(b"!reference", b""))[".docker"]["retry"] == 2
 
 
-def insertions(entry: Entry, text: str, start: int = 0) -> list[str]:
-    """The texts of a YAML file with one more key, after each that it has."""
-    found = []
-    position = start + len(entry.lead) + len(entry.head)
-    for child in entry.children:
-        if entry.kind == "mapping" and child.key and entry.dash is None:
-            spaces = " " * (len(child.head) - len(child.head.lstrip(" ")))
-            found.append(f"{text[:position]}{spaces}zz-ours: 1\n{text[position:]}")
-        if entry.comma is None:
-            found += insertions(child, text, position)
-        position += len(str(child))
-    return found
-
-
 @pytest.mark.parametrize("app_type", ["microservice", "ml"])
 def test_one_more_key_anywhere_in_a_managed_file_leaves_the_template_its_own_text(
     history: Path, tmp_path: Path, app_type: str
@@ -67,7 +52,7 @@ def test_one_more_key_anywhere_in_a_managed_file_leaves_the_template_its_own_tex
         base, theirs = old.text(path), new.text(path)
         if base == theirs:
             continue
-        for ours in insertions(read(path, base), base):
+        for ours in (text for kind, text in small_edits(path, base) if kind == "key"):
             tried += 1
             try:
                 merged = merge(path, base, ours, theirs)
@@ -75,7 +60,7 @@ def test_one_more_key_anywhere_in_a_managed_file_leaves_the_template_its_own_tex
                 conflicts += 1
                 continue
             lines = merged.splitlines()
-            assert [line for line in lines if "zz-ours" not in line] == theirs.splitlines(), path
-            assert sum("zz-ours" in line for line in lines) == 1, path
+            assert [line for line in lines if OURS not in line] == theirs.splitlines(), path
+            assert sum(OURS in line for line in lines) == 1, path
     assert tried > 50
     assert conflicts < tried / 10

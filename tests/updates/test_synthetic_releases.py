@@ -3,30 +3,27 @@
 Whatever calls itself clean is held, path by path, against what a careful person would have made: see `careful`.
 """
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from towpath.git import File
-from towpath.meaning import FORMATS, parse
+from towpath.meaning import IDENTITIES, parse
 from towpath.merge import Merged, merge
 from towpath.plan import plan
 from towpath.repository import Repository
-from towpath.structure import Entry, read
 from towpath.template import Template
 
+from ..combinations import BOTH
 from ..conftest import copy
 from ..project import Project
 from . import edits
+from .edits import OURS, small_edits
 from .releases import CANDIDATE
 from .replay import owner, tree
 from .synthetic import MADE, RELEASES, extended
 
-BOTH: dict[str, Any] = {"ci": ["github", "gitlab"], "deploy": "compose"}
-OURS = "zz-ours"
 # What the release renames, by file: the mapping that holds it, the old name and the new one.
 RENAMED = {
     ".gitlab-ci.yml": ((), "update", "look-for-updates"),
@@ -36,36 +33,6 @@ RENAMED = {
 
 class UndecidedError(Exception):
     """A careful person would have asked."""
-
-
-def small_edits(path: str, text: str) -> Iterator[tuple[str, str]]:
-    """Every key added, member added, part deleted and value changed, each as what was done and the file's new text."""
-    if Path(path).suffix in FORMATS:
-        yield from _edits_within(path, read(path, text), text, 0)
-    else:
-        lines = text.splitlines(keepends=True)
-        for number in range(1, len(lines) + 1):
-            yield "line", "".join([*lines[:number], f"{OURS}\n", *lines[number:]])
-
-
-def _edits_within(path: str, entry: Entry, text: str, start: int) -> Iterator[tuple[str, str]]:
-    position = start + len(entry.lead) + len(entry.head)
-    for child in entry.children if entry.comma is None else ():
-        begin, end = position + len(child.lead), position + len(str(child))
-        first = child.head or (child.children[0].head if child.children else "")
-        space = " " * (len(first) - len(first.lstrip(" ")) if child.dash is None else child.dash)
-        if child.key and entry.dash is None:
-            if entry.kind == "list":
-                yield "member", f"{text[:end]}{space}- {OURS}\n{text[end:]}"
-            elif not path.endswith(".toml"):
-                yield "key", f"{text[:end]}{space}{OURS}: 1\n{text[end:]}"
-            elif not child.key.startswith("["):
-                yield "key", f"{text[:end]}{OURS} = 1\n{text[end:]}"
-            yield "delete", text[:begin] + text[end:]
-            if child.kind == "leaf" and re.fullmatch(r"\s*[\w.-]+: .*\n", child.head):
-                yield "change", f"{text[:begin]}{child.head.partition(':')[0]}: {OURS}\n{text[end:]}"
-        yield from _edits_within(path, child, text, position)
-        position = end
 
 
 def careful(base: Any, ours: Any, theirs: Any) -> list[Any]:
@@ -110,9 +77,7 @@ def careful(base: Any, ours: Any, theirs: Any) -> list[Any]:
 def _same(one: Any, other: Any) -> bool:
     """Whether two members of lists are one thing, perhaps changed."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one == other or any(
-            one.get(key, 1) == other.get(key, 2) for key in ("id", "name", "uses", "run", "repo")
-        )
+        return one == other or any(one.get(key, 1) == other.get(key, 2) for key in (*IDENTITIES, "run"))
     return bool(one == other)
 
 
@@ -127,13 +92,17 @@ def renamed(path: str, data: Any) -> Any:
     return data
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.fixture(scope="module", params=RELEASES)
+def synthetic(request: pytest.FixtureRequest, history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with one of the releases on top, in a folder of its name."""
+    return extended(history, tmp_path_factory.mktemp(request.param), RELEASES[request.param])
+
+
 def test_what_calls_itself_clean_is_what_a_careful_person_would_have_made(
-    history: Path, tmp_path: Path, name: str
+    synthetic: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    template = extended(history, tmp_path, name)
     old, new = (
-        copy(template, tmp_path / tag, "harbour-desk", at=tag, app_type="microservice", **BOTH)
+        copy(synthetic, tmp_path / tag, "harbour-desk", at=tag, app_type="microservice", **BOTH)
         for tag in (CANDIDATE, MADE)
     )
     # One repository holds them all, each in a folder of its own, so that one merge decides them.
@@ -154,7 +123,7 @@ def test_what_calls_itself_clean_is_what_a_careful_person_would_have_made(
     merged = merge(Repository.open(many, joined=False), base, theirs, frozenset(), frozenset())
     blocked = {conflict.path for conflict in merged.conflicts}
     wrong = [why for copied in done if (why := _wrong(copied, done[copied], base, theirs, merged, blocked))]
-    if name == "shape":
+    if request.node.callspec.params["synthetic"] == "shape":
         moved = {done[conflict.path][0] for conflict in merged.conflicts if "moves to" in conflict.cause}
         assert moved == {".gitlab-ci.yml", ".towpath/ruff.toml"}, (
             "what the project deleted would be back in another file"
@@ -179,7 +148,7 @@ def _wrong(
     before, after = (side[copied].content.decode() for side in (base, theirs))
     written = merged.writes.get(copied)
     result = written.content.decode() if written else ours
-    if kind != "delete" and kind != "change":
+    if kind not in {"delete", "change"}:
         rest = [line for line in result.splitlines() if OURS not in line]
         if rest != after.splitlines() or result.count(OURS) != 1:
             return f"{path}, {kind}: the template's own text is not left alone"
@@ -199,15 +168,13 @@ def texts(project: Project) -> dict[str, str]:
     return {path: project.text(path) if mode != "120000" else "" for path, mode in modes.items()}
 
 
-@pytest.mark.parametrize("name", RELEASES)
 @pytest.mark.parametrize("app_type", ["web", "microservice", "ml", "static"])
 def test_the_corpus_of_edits_to_managed_files_comes_out_as_on_the_new_release_or_is_blocked(
-    history: Path, tmp_path: Path, app_type: str, name: str
+    synthetic: Path, tmp_path: Path, app_type: str
 ) -> None:
-    repository = extended(history, tmp_path, name)
-    project = copy(repository, tmp_path, at=CANDIDATE, app_type=app_type, **BOTH)
-    fresh = copy(repository, tmp_path / "fresh", at=MADE, app_type=app_type, **BOTH)
-    template = Template.open(str(repository), tmp_path / "cache")
+    project = copy(synthetic, tmp_path, at=CANDIDATE, app_type=app_type, **BOTH)
+    fresh = copy(synthetic, tmp_path / "fresh", at=MADE, app_type=app_type, **BOTH)
+    template = Template.open(str(synthetic), tmp_path / "cache")
     wrong: dict[str, Any] = {}
     for edit in [*edits.MANAGED[0], *edits.MANAGED[1]]:
         edit.make(project)
